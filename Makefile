@@ -1,0 +1,51 @@
+# Every target does its own set-up: a machine with make and Python 3.11 or newer is enough.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: demo test test-long lint types wheel-check benchmark schemas clean
+
+$(STAMP): setup.cfg pyproject.toml gnr/_version.py
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "gnr needs Python 3.11 or newer; found: $$($(PYTHON) --version 2>&1)."; \
+	  echo "Install one and name it: make $(firstword $(MAKECMDGOALS)) PYTHON=python3.11"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo "Python's venv module is missing. On Debian or Ubuntu: apt-get install python3-venv"; \
+	  echo "(on others: the package that brings venv and ensurepip)."; exit 1; }
+	@echo "Setting up $(VENV): a minute or two, once."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+demo: $(STAMP)
+	$(BIN)/gnr solve two-class --gpus 500 --out build/demo
+	$(BIN)/gnr solve two-class two-class-separate dolly-eight-class azure-2023-conversation
+	$(BIN)/gnr draw dolly-eight-class --out build/demo
+	@echo "Pictures and JSON are in build/demo."
+
+test: $(STAMP)
+	$(BIN)/python -m pytest -q -m "not long" --ignore tests/benchmarks
+
+test-long: $(STAMP)
+	$(BIN)/python -m pytest -q -m long --ignore tests/benchmarks
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(STAMP)
+	$(BIN)/python tests/packaging/typeview.py build/typeview
+	MYPYPATH=build/typeview $(BIN)/mypy -p gnr
+
+wheel-check: $(STAMP)
+	$(BIN)/python -m pytest -q tests/packaging/test_wheel.py
+
+benchmark: $(STAMP)
+	$(BIN)/python -m pytest -q tests/benchmarks
+
+schemas: $(STAMP)
+	$(BIN)/python -m gnr.schemas
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info

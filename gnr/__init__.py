@@ -1,0 +1,48 @@
+"""gnr, gate-and-route: which requests to start, where and in what mix, to earn the most.
+
+The functions below load their parts on first use, so that importing `gnr` costs nothing.
+
+>>> import gnr
+>>> solution = gnr.solve(gnr.load("two-class"))
+>>> round(solution.revenue_rate, 4)
+297.7032
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from gnr._version import __version__ as __version__
+
+if TYPE_CHECKING:
+    from gnr.errors import InputError as InputError
+    from gnr.instance import Instance as Instance
+    from gnr.models.steady_state import solve as solve
+    from gnr.network import build_network as build_network
+    from gnr.plan import Plan as Plan
+    from gnr.reading import load as load
+    from gnr.result import Solution as Solution
+
+_HOMES = {
+    "InputError": "gnr.errors",
+    "Instance": "gnr.instance",
+    "Plan": "gnr.plan",
+    "Solution": "gnr.result",
+    "build_network": "gnr.network",
+    "load": "gnr.reading",
+    "solve": "gnr.models.steady_state",
+}
+
+__all__ = ["InputError", "Instance", "Plan", "Solution", "build_network", "load", "solve"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name from its home on first use."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'gnr' has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,5 @@
+"""``python -m gnr``."""
+
+from gnr.cli import main
+
+main()

@@ -1,0 +1,270 @@
+"""Every check an instance file must pass, with its message and remedy.
+
+`problems_in` runs them all on the parsed file and returns every fault at once: the schema's
+(from pydantic, reworded) and those of fields taken together. The latter look at the raw data
+field by field, so that a fault elsewhere does not hide them.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
+
+from gnr import schema_errors
+from gnr.errors import Problem
+from gnr.instance import Instance
+from gnr.rates import Rates, compute_rates
+
+CAPACITIES = ("prefill_capacity", "mixed_decode_capacity", "solo_decode_capacity")
+"""Names of the capacities in results; an SLI cannot take one of them."""
+
+SMALLEST, LARGEST = 1e-30, 1e30
+"""Magnitudes that derived rates may have: far beyond any cluster, well inside a float."""
+
+
+class Fault(NamedTuple):
+    """A fault without its file: where it is, what is wrong, what to write instead."""
+
+    check: str
+    path: str
+    message: str
+    remedy: str
+
+
+Check = Callable[[Mapping[str, Any]], Iterator[Fault]]
+
+
+def problems_in(data: Mapping[str, Any], file: str) -> list[Problem]:
+    """Return every fault of the parsed file `data`, those of the schema first."""
+    faults: list[Fault] = []
+    try:
+        Instance.model_validate(data)
+    except ValidationError as error:
+        faults.extend(Fault(*each) for each in schema_errors.explain(error, data))
+    for check in RELATION_CHECKS:
+        faults.extend(check(data))
+    return [Problem(f.check, file, f.path, f.message, f.remedy) for f in faults]
+
+
+def duplicate_class_name(data: Mapping[str, Any]) -> Iterator[Fault]:
+    """Two classes have the same name."""
+    first: dict[str, int] = {}
+    for index, each in _tables(data, "classes"):
+        name = each.get("name")
+        if not isinstance(name, str):
+            continue
+        if name in first:
+            yield Fault(
+                "duplicate-class-name",
+                f"classes[{index}].name",
+                f"must be unique, got {name!r} as in classes[{first[name]}]",
+                "give each class its own name",
+            )
+        first.setdefault(name, index)
+
+
+def no_price(data: Mapping[str, Any]) -> Iterator[Fault]:
+    """Both token prices are zero, so nothing can be earned."""
+    prices = _table(data, "prices")
+    if _number(prices, "prompt_token") == 0 and _number(prices, "output_token") == 0:
+        yield Fault(
+            "no-price",
+            "prices",
+            "prompt_token and output_token are both 0, so no plan earns anything (money/token)",
+            "set at least one of them above 0",
+        )
+
+
+def mixed_time_not_positive(data: Mapping[str, Any]) -> Iterator[Fault]:
+    """The iteration-time law gives a mixed iteration that takes no time."""
+    gpu = _table(data, "gpu")
+    time = _table(gpu, "iteration_time")
+    base, slope = _number(time, "base"), _number(time, "per_chunk_token")
+    chunk = _number(gpu, "chunk_tokens")
+    if base is None or slope is None or chunk is None:
+        return
+    total = base + slope * chunk
+    if total <= 0:
+        yield Fault(
+            "mixed-time-not-positive",
+            "gpu.iteration_time",
+            f"base + per_chunk_token * chunk_tokens must be above 0, got {total:g} (s)",
+            "check the signs and that all times are in seconds",
+        )
+
+
+def rates_not_representable(data: Mapping[str, Any]) -> Iterator[Fault]:
+    """A derived rate overflows or vanishes in floating point."""
+    gpu, prices = _table(data, "gpu"), _table(data, "prices")
+    time = _table(gpu, "iteration_time")
+    for index, each in _tables(data, "classes"):
+        values = {
+            "batch_slots": _integer(gpu, "batch_slots"),
+            "chunk_tokens": _integer(gpu, "chunk_tokens"),
+            "base": _number(time, "base"),
+            "per_chunk_token": _number(time, "per_chunk_token"),
+            "decode_only": _number(time, "decode_only"),
+            "prompt_price": _number(prices, "prompt_token"),
+            "output_price": _number(prices, "output_token"),
+            "prompt_tokens": _number(each, "prompt_tokens"),
+            "output_tokens": _number(each, "output_tokens"),
+            "arrival_rate": _number(each, "arrival_rate"),
+            "patience_rate": _number(each, "patience_rate"),
+        }
+        known = {key: value for key, value in values.items() if value is not None}
+        if len(known) < len(values):
+            continue
+        culprit = _not_representable(known)
+        if culprit:
+            yield Fault(
+                "rates-not-representable",
+                f"classes[{index}]",
+                f"{culprit} is too large or too small to compute with",
+                "check the units: seconds, tokens, requests/s per GPU, money/token",
+            )
+
+
+def sli_bound(data: Mapping[str, Any]) -> Iterator[Fault]:
+    """An SLI does not have exactly one of at_most, at_least, penalty_weight."""
+    for index, each in _tables(data, "slis"):
+        given = [key for key in ("at_most", "at_least", "penalty_weight") if key in each]
+        if len(given) != 1:
+            yield Fault(
+                "sli-bound",
+                f"slis[{index}]",
+                "needs exactly one of at_most, at_least, penalty_weight, got "
+                + (" and ".join(given) or "none"),
+                "keep one: a bound makes a promise, a weight makes a penalty",
+            )
+
+
+def sli_unknown_class(data: Mapping[str, Any]) -> Iterator[Fault]:
+    """An SLI names a class that the file does not have."""
+    names = [each.get("name") for _, each in _tables(data, "classes")]
+    for index, each in _tables(data, "slis"):
+        name = each.get("class")
+        if isinstance(name, str) and name not in names:
+            yield Fault(
+                "sli-unknown-class",
+                f"slis[{index}].class",
+                f"names no class of this file, got {name!r}",
+                "use one of: " + ", ".join(str(each) for each in names),
+            )
+
+
+def duplicate_sli_name(data: Mapping[str, Any]) -> Iterator[Fault]:
+    """Two SLIs would have the same key in results, or one that a capacity has."""
+    taken = dict.fromkeys(CAPACITIES, "a capacity")
+    for index, each in _tables(data, "slis"):
+        kind, owner = each.get("kind"), each.get("class")
+        default = f"{kind}:{owner}" if owner is not None else kind
+        name = each.get("name", default)
+        if not isinstance(name, str):
+            continue
+        if name in taken:
+            yield Fault(
+                "duplicate-sli-name",
+                f"slis[{index}]",
+                f"its key in results is already that of {taken[name]}: {name!r}",
+                "give it a name of its own",
+            )
+        taken.setdefault(name, f"slis[{index}]")
+
+
+RELATION_CHECKS: tuple[Check, ...] = (
+    duplicate_class_name,
+    no_price,
+    mixed_time_not_positive,
+    rates_not_representable,
+    sli_bound,
+    sli_unknown_class,
+    duplicate_sli_name,
+)
+"""Checks that relate several fields; each is named after its identifier."""
+
+CHECKS: tuple[str, ...] = (
+    *schema_errors.CHECKS,
+    *(check.__name__.replace("_", "-") for check in RELATION_CHECKS),
+)
+"""Identifiers of all checks of a file's content."""
+
+
+def warnings_for(instance: Instance) -> list[str]:
+    """Return what is accepted but should be known: constants outside the range of the theory."""
+    time, gpu = instance.gpu.iteration_time, instance.gpu
+    mixed = time.base + time.per_chunk_token * gpu.chunk_tokens
+    ratio, threshold = mixed / time.decode_only, (gpu.batch_slots - 1) / gpu.batch_slots
+    found = []
+    if time.per_chunk_token <= 0:
+        found.append(
+            f"gpu.iteration_time.per_chunk_token: {time.per_chunk_token:g} s/token is not above "
+            "0, as the iteration-time law asks (eq. P1)"
+        )
+    if time.decode_only > mixed:
+        found.append(
+            f"gpu.iteration_time.decode_only: {time.decode_only:g} s is above base + "
+            f"per_chunk_token * chunk_tokens = {mixed:g} s: the chunk is below the range of the "
+            "iteration-time law (kappa < 1, eq. D1)"
+        )
+    if ratio < threshold:
+        found.append(
+            f"kappa = {ratio:.6g} is below (B-1)/B = {threshold:.6g}: a full mixed GPU decodes "
+            "faster than a solo one, so Proposition 3.2 and Theorem 4.1 do not cover this "
+            "instance and the optimum may keep a decode backlog"
+        )
+    return found
+
+
+def _table(data: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    found = data.get(key)
+    return found if isinstance(found, Mapping) else {}
+
+
+def _tables(data: Mapping[str, Any], key: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    found = data.get(key)
+    for index, each in enumerate(found if isinstance(found, list) else ()):
+        if isinstance(each, Mapping):
+            yield index, each
+
+
+def _integer(table: Mapping[str, Any], key: str) -> int | None:
+    found = table.get(key)
+    return found if isinstance(found, int) and not isinstance(found, bool) else None
+
+
+def _number(table: Mapping[str, Any], key: str) -> float | None:
+    found = table.get(key)
+    if isinstance(found, bool) or not isinstance(found, int | float):
+        return None
+    return found if isinstance(found, int) or math.isfinite(found) else None
+
+
+def _not_representable(values: Mapping[str, float]) -> str | None:
+    """Return the name of the first derived figure out of range, or None."""
+    try:
+        rates = compute_rates(**{key: float(value) for key, value in values.items()})
+    except (OverflowError, ZeroDivisionError):
+        return "a rate"
+    if rates.mixed_time <= 0 or min(rates.prompt_tokens, rates.solo_time) <= 0:
+        return None  # said by another check
+    return next(
+        (name for name, value in _derived(rates) if not SMALLEST < abs(value) < LARGEST), None
+    )
+
+
+def _derived(rates: Rates) -> Iterator[tuple[str, float]]:
+    yield "batch_slots", rates.batch_slots
+    yield "the speed ratio kappa", rates.speed_ratio
+    yield "the prefill rate", rates.prefill
+    yield "the mixed decode rate", rates.mixed_decode
+    yield "the solo decode rate", rates.solo_decode
+    yield "output_tokens / prompt_tokens", rates.decode_work
+    yield "arrival_rate", rates.arrival_rate
+    yield "arrival_rate over the prefill rate", rates.full_prefill
+    if rates.patience_rate:
+        yield "patience_rate", rates.patience_rate
+        yield "arrival_rate / patience_rate", rates.arrival_rate / rates.patience_rate
+    if rates.reward:
+        yield "the reward of a request", rates.reward
+        yield "the reward rate", rates.reward * rates.prefill

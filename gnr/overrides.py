@@ -1,0 +1,88 @@
+"""``--set path=value``: ask "what if" without editing a file."""
+
+import copy
+import tomllib
+from typing import Any
+
+from gnr.errors import InputError, Problem
+from gnr.schema_errors import suggest
+
+OVERRIDE_CHECKS = ("set-syntax", "set-unknown-path")
+"""Identifiers of the checks made on an override itself."""
+
+
+def apply_override(data: dict[str, Any], override: str) -> dict[str, Any]:
+    """Return a copy of the raw instance `data` with one ``path=value`` change made.
+
+    The path is that of the file, ``gpu.batch_slots``; an element of an array is named by its
+    ``name`` or its index, ``classes.decode-heavy.patience_rate`` or ``classes.0.patience_rate``.
+    The value is written as in TOML; a text needs no quotes. The last key need not be in the
+    file; the schema decides whether it may be there.
+
+    Raises
+    ------
+    InputError
+        If the text has no ``=``, or the path leads nowhere.
+    """
+    path, equals, text = override.partition("=")
+    if not equals or not path.strip() or not text.strip():
+        raise _error("set-syntax", override, "must be path=value", "as in gpu.batch_slots=32")
+    changed = copy.deepcopy(data)
+    node: Any = changed
+    rest = path.strip()
+    while True:
+        key, rest = _next_key(node, rest, override)
+        if not rest:
+            node[key] = _parse_value(text.strip())
+            return changed
+        node = _descend(node, key, override)
+
+
+def _next_key(node: Any, path: str, override: str) -> tuple[str | int, str]:
+    """Split the next step off `path`; array elements may have dots in their names."""
+    if not isinstance(node, list):
+        key, _, rest = path.partition(".")
+        return key, rest
+    names = {
+        str(each.get("name")): index
+        for index, each in enumerate(node)
+        if isinstance(each, dict) and isinstance(each.get("name"), str)
+    }
+    for name in sorted(names, key=len, reverse=True):
+        if path == name or path.startswith(f"{name}."):
+            return names[name], path[len(name) + 1 :]
+    key, _, rest = path.partition(".")
+    if key.isdecimal() and int(key) < len(node):
+        return int(key), rest
+    near = suggest(key, list(names))
+    known = f"did you mean {near}?" if near else f"known: {', '.join(names) or 'none'}"
+    raise _error(
+        "set-unknown-path", override, f"no element {key!r} here", f"{known} (or its index)"
+    )
+
+
+def _descend(node: Any, key: str | int, override: str) -> Any:
+    if isinstance(node, list):
+        found = node[int(key)]
+    else:
+        found = node.get(key)
+        if found is None:
+            near = suggest(str(key), list(node))
+            known = f"did you mean {near}?" if near else f"known: {', '.join(node)}"
+            raise _error("set-unknown-path", override, f"there is no table {key!r}", known)
+    if not isinstance(found, dict | list):
+        raise _error(
+            "set-unknown-path", override, f"{key!r} is a value, not a table", "shorten the path"
+        )
+    return found
+
+
+def _parse_value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except (ValueError, RecursionError):
+        return text
+
+
+def _error(check: str, override: str, message: str, remedy: str) -> InputError:
+    return InputError([Problem(check, f"--set {override}", "", message, remedy)])

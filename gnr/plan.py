@@ -1,0 +1,203 @@
+"""The plan: what a policy needs to run a cluster of n GPUs (THEORY 5 and 12)."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from gnr.arrays import Floats
+from gnr.errors import InputError, Problem
+from gnr.rates import Rates
+
+ROUNDING = 1e-9
+"""Slack of the group size against solver noise (Algorithm 1, step 2)."""
+
+ZERO_MARGINAL = 1e-9
+"""A marginal value below this share of the class's reward counts as 0 (section 12)."""
+
+
+class ClassPlan(BaseModel):
+    """What the plan says of one class; numbers of the whole cluster unless said otherwise."""
+
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+
+    name: str
+    """Name of the class."""
+    admitted: bool
+    """False if the optimum shuts the class out: the gate never admits it (10.1(b))."""
+    gate_target: float
+    """n x_i, requests in prefill the gate steers to (Algorithm 2)."""
+    queue_target: float
+    """n q_p,i, requests waiting for prefill, breaks ties of the gate (eq. U5)."""
+    mixed_decode_target: float
+    """n y_m,i, requests decoding on mixed GPUs."""
+    solo_decode_target: float
+    """n y_s,i, requests decoding on solo GPUs."""
+    mixed_queue_target: float
+    """n q_d,m,i, requests waiting for a mixed decode slot (eq. U9)."""
+    solo_queue_target: float
+    """n q_d,s,i, requests waiting for a solo decode slot (eq. U9)."""
+    solo_probability: float
+    """p_s,i, chance that a finished prefill is sent to the solo group (eqs. U7, U8)."""
+    mixed_weight: float
+    """Weight of the class when a mixed decode slot frees (eq. U10)."""
+    solo_weight: float
+    """Weight of the class when a solo decode slot frees (eq. U10)."""
+    prefill_index: float
+    """D_i / P_i, the ranking of prioritize-and-route (eq. U6)."""
+    rank: int | None
+    """Place in the price-index ranking, 1 first; marginal classes share the last place;
+    None if the class is not admitted (section 12)."""
+
+
+class Plan(BaseModel):
+    """A plan for n GPUs; it knows which objective it was made for."""
+
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+
+    objective: str
+    """Scheme of the program solved: `bundled` (P40) or `separate` (P42)."""
+    promises: tuple[str, ...]
+    """Names of the service level indicators in the program."""
+    empty_decode_buffer: bool
+    """Whether the planned decode buffer is empty, as gate-and-route and sli-aware need."""
+    revenue_rate: float
+    """Planned revenue, money/s per GPU, before rounding to whole GPUs."""
+    gpus: int = Field(ge=1)
+    """n, size of the cluster."""
+    mixed_gpus: int
+    """M = ceil(n x), GPUs that keep one slot for prefill (eq. U3)."""
+    solo_gpus: int
+    """n - M, GPUs that only decode."""
+    mixed_decode_slots: int
+    """Decode slots of the mixed group, M (B - 1)."""
+    solo_decode_slots: int
+    """Decode slots of the solo group, (n - M) B."""
+    classes: tuple[ClassPlan, ...]
+
+
+class Occupancy(BaseModel):
+    """Long-run numbers per GPU: the five variables of the linear programs."""
+
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+
+    prefill: float
+    """x, requests in prefill per GPU: the fraction of GPUs that are mixed."""
+    mixed_decode: float
+    """y_m, requests decoding on mixed GPUs, per GPU."""
+    solo_decode: float
+    """y_s, requests decoding on solo GPUs, per GPU."""
+    prefill_queue: float
+    """q_p, requests waiting for prefill, per GPU."""
+    decode_queue: float
+    """q_d, requests waiting for a decode slot, per GPU."""
+
+
+def make_plan(
+    *,
+    gpus: int,
+    objective: str,
+    promises: Sequence[str],
+    revenue_rate: float,
+    rates: Rates,
+    names: Sequence[str],
+    occupancy: Sequence[Occupancy],
+    marginal_value: Sequence[float],
+) -> Plan:
+    """Return the plan for `gpus` GPUs that follows from an optimum (Algorithms 1, 6, 7, 9).
+
+    Parameters
+    ----------
+    gpus
+        n, at least 1.
+    objective, promises
+        What the optimum was computed for.
+    revenue_rate
+        Its value, money/s per GPU.
+    rates
+        Rates of the instance, class arrays of shape ``(classes,)``.
+    names, occupancy, marginal_value
+        Per class: name, occupancies per GPU, phi-hat in money per request.
+
+    Raises
+    ------
+    InputError
+        If `gpus` is not a positive integer.
+    """
+    if isinstance(gpus, bool) or not isinstance(gpus, int) or gpus < 1:
+        raise InputError(
+            [
+                Problem(
+                    "gpus-range",
+                    "--gpus",
+                    "",
+                    f"must be an integer of at least 1, got {gpus!r} (GPUs)",
+                    "for example --gpus 500",
+                )
+            ]
+        )
+    x, y_m, y_s, q_p, q_d = (
+        np.array([getattr(each, field) for each in occupancy]) for field in Occupancy.model_fields
+    )
+    mixed_gpus = min(gpus, math.ceil(gpus * float(x.sum()) - ROUNDING))
+    mixed_rate, solo_rate = rates.mixed_decode * y_m, rates.solo_decode * y_s
+    served = mixed_rate + solo_rate
+    solo_share = np.where(served > 0, solo_rate / np.where(served > 0, served, 1.0), 1.0)
+    ranks = price_index_ranks(x, np.asarray(marginal_value), rates.reward)
+    classes = tuple(
+        ClassPlan(
+            name=name,
+            admitted=bool(x[i] > 0),
+            gate_target=gpus * float(x[i]),
+            queue_target=gpus * float(q_p[i]),
+            mixed_decode_target=gpus * float(y_m[i]),
+            solo_decode_target=gpus * float(y_s[i]),
+            mixed_queue_target=gpus * float((1 - solo_share[i]) * q_d[i]),
+            solo_queue_target=gpus * float(solo_share[i] * q_d[i]),
+            solo_probability=float(solo_share[i]),
+            mixed_weight=_share(mixed_rate, i),
+            solo_weight=_share(solo_rate, i),
+            prefill_index=float(rates.output_tokens[i] / rates.prompt_tokens[i]),
+            rank=ranks[i],
+        )
+        for i, name in enumerate(names)
+    )
+    return Plan(
+        objective=objective,
+        promises=tuple(promises),
+        empty_decode_buffer=bool(np.all(q_d <= 0)),
+        revenue_rate=revenue_rate,
+        gpus=gpus,
+        mixed_gpus=mixed_gpus,
+        solo_gpus=gpus - mixed_gpus,
+        mixed_decode_slots=mixed_gpus * (int(rates.batch_slots) - 1),
+        solo_decode_slots=(gpus - mixed_gpus) * int(rates.batch_slots),
+        classes=classes,
+    )
+
+
+def price_index_ranks(
+    prefill: Floats, marginal_value: Floats, reward: Floats
+) -> list[int | None]:
+    """Return the price-index rank of each class (section 12); arrays of shape ``(classes,)``.
+
+    Admitted classes are ranked by decreasing marginal value; those whose marginal value is 0,
+    the marginal classes, share the last rank; classes that are shut out have none.
+    """
+    marginal = marginal_value <= ZERO_MARGINAL * reward
+    admitted = [i for i in range(len(prefill)) if prefill[i] > 0]
+    valuable = sorted((i for i in admitted if not marginal[i]), key=lambda i: -marginal_value[i])
+    ranks: list[int | None] = [None] * len(prefill)
+    for place, i in enumerate(valuable, start=1):
+        ranks[i] = place
+    for i in admitted:
+        if marginal[i]:
+            ranks[i] = len(valuable) + 1
+    return ranks
+
+
+def _share(flow: Floats, i: int) -> float:
+    """Return flow[i] over the sum of `flow`, with 0/0 = 0 (eq. U10)."""
+    total = float(flow.sum())
+    return float(flow[i]) / total if total > 0 else 0.0

@@ -1,0 +1,206 @@
+"""What `gnr solve` returns: the optimum, its prices, and how unique they are.
+
+`Solution` is the Python object, the JSON document and, through pydantic, its JSON Schema.
+"""
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_serializer
+
+from gnr.instance import SCHEMA_VERSION, Instance
+from gnr.plan import Occupancy, Plan, make_plan
+from gnr.provenance import Provenance
+from gnr.rates import rates_of
+
+_FROZEN = ConfigDict(frozen=True, use_attribute_docstrings=True)
+
+Range = tuple[float | None, float | None]
+"""Right and left derivative; null where there is none (more load would be infeasible)."""
+
+
+class ClassSolution(Occupancy):
+    """The optimum for one class: occupancies per GPU and values per request."""
+
+    model_config = _FROZEN
+
+    name: str
+    """Name of the class."""
+    marginal_value: float
+    """phi-hat: what one more request of the class earns, money per request."""
+    decode_marginal: float
+    """eta-hat: what one more prefilled request of the class earns, money per request."""
+
+
+class Tpot(BaseModel):
+    """Mean time per output token, s."""
+
+    model_config = _FROZEN
+
+    capacity: float
+    """Mean iteration time over the decode slots of the plan (eq. P47)."""
+    token_mean: float | None
+    """Mean iteration time over output tokens (eq. D9); null if nothing decodes."""
+
+
+class MarginalRanges(BaseModel):
+    """Both ends of the multipliers that are not unique: right and left derivative."""
+
+    model_config = _FROZEN
+
+    marginals: dict[str, Range] = {}
+    """By capacity."""
+    marginal_value: dict[str, Range] = {}
+    """By class."""
+    decode_marginal: dict[str, Range] = {}
+    """By class; for a class that is shut out only the right end means anything."""
+
+
+class Unique(BaseModel):
+    """Which numbers are the same at every optimum; null where rounding leaves it undecided."""
+
+    model_config = _FROZEN
+
+    prefill: bool | None
+    mixed_decode: bool | None
+    solo_decode: bool | None
+    prefill_queue: bool | None
+    decode_queue: bool | None
+    marginals: bool | None
+    """Whether all multipliers are unique, the redundant prefill row apart."""
+    ranges: MarginalRanges
+    """Ends of those that are not."""
+    reported: str
+    """Which optimum is reported."""
+
+
+class Shortfall(BaseModel):
+    """A requirement that cannot be met, and by how much."""
+
+    model_config = _FROZEN
+
+    requirement: str
+    """What would have to give."""
+    by: float
+    """By how much."""
+    unit: str
+
+
+class Solution(BaseModel):
+    """The optimal steady state of one instance, per GPU and in money/s."""
+
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True, populate_by_name=True)
+
+    schema_version: int = SCHEMA_VERSION
+    """Version of this document."""
+    instance: Instance
+    """The instance; in JSON its name."""
+    status: Literal["optimal", "infeasible", "unbounded", "limit"]
+    """How the solve ended; only `optimal` comes with numbers."""
+    scheme: Literal["bundled", "separate"]
+    """Pricing scheme of the objective."""
+    empty_decode_buffer: bool
+    """Whether the program demanded an empty decode buffer (q_d = 0)."""
+    revenue_rate: float | None
+    """Optimal revenue without penalties, money/s per GPU; null unless optimal."""
+    penalty: float
+    """Penalties of soft SLIs, money/s per GPU."""
+    classes: tuple[ClassSolution, ...]
+    """By class, in file order; empty unless optimal."""
+    totals: Occupancy | None
+    """Sums over the classes; null unless optimal."""
+    marginals: dict[str, float | None]
+    """Derivatives of the optimal value in the capacities, money/s per unit. Where every GPU
+    prefills, only alpha + B delta is identified: prefill_capacity is then null and
+    solo_decode_capacity holds (alpha + B delta)/B. Empty unless optimal."""
+    gpu_value: float | None
+    """What one more GPU earns at the same demand, alpha + B delta, money/s."""
+    tpot: Tpot | None
+    """Time per output token at the plan; null unless optimal."""
+    unique: Unique | None
+    """What is unique; null unless optimal."""
+    plan_for_gpus: Plan | None = Field(default=None, alias="plan")
+    """The plan for the number of GPUs asked for; null if none was."""
+    shortfall: tuple[Shortfall, ...]
+    """Ways to become feasible, each enough by itself per group; empty unless infeasible."""
+    warnings: tuple[str, ...]
+    """What should be known before the numbers are used."""
+    provenance: Provenance
+    """Where this result comes from."""
+
+    @field_serializer("instance")
+    def _name_of_instance(self, instance: Instance) -> str:
+        return instance.name
+
+    def plan(self, gpus: int) -> Plan:
+        """Return the plan for a cluster of `gpus` GPUs.
+
+        Raises
+        ------
+        InputError
+            If `gpus` is not a positive integer.
+        ValueError
+            If the status is not optimal.
+        """
+        if self.revenue_rate is None:
+            raise ValueError(f"{self.instance.name}: no plan, the status is {self.status}")
+        return make_plan(
+            gpus=gpus,
+            objective=self.scheme,
+            promises=[sli.label for sli in self.instance.slis],
+            revenue_rate=self.revenue_rate,
+            rates=rates_of(self.instance),
+            names=[each.name for each in self.classes],
+            occupancy=self.classes,
+            marginal_value=[each.marginal_value for each in self.classes],
+        )
+
+    def with_plan(self, gpus: int) -> "Solution":
+        """Return the same solution with the plan for `gpus` GPUs in it."""
+        return self.model_copy(update={"plan_for_gpus": self.plan(gpus)})
+
+    def to_json(self, indent: int | None = 2) -> str:
+        """Return the JSON document, floats at full precision."""
+        return self.model_dump_json(indent=indent, by_alias=True)
+
+    def to_dataset(self) -> Any:
+        """Return an `xarray.Dataset` over the dimension ``class``, provenance as an attribute.
+
+        Occupancies are per GPU, marginals in money per request.
+        """
+        import xarray as xr
+
+        fields = [*Occupancy.model_fields, "marginal_value", "decode_marginal"]
+        columns = {
+            field: ("class", [getattr(each, field) for each in self.classes]) for field in fields
+        }
+        return xr.Dataset(
+            columns,
+            coords={"class": [each.name for each in self.classes]},
+            attrs={
+                "instance": self.instance.name,
+                "status": self.status,
+                "scheme": self.scheme,
+                "revenue_rate": float("nan") if self.revenue_rate is None else self.revenue_rate,
+                "provenance": self.provenance.model_dump_json(),
+            },
+        )
+
+    def write(self, folder: Path) -> Path:
+        """Write the JSON document into `folder` and return its path."""
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"{self.instance.name}.solution.json"
+        path.write_text(self.to_json() + "\n", encoding="utf-8")
+        return path
+
+    def __rich__(self) -> Any:
+        """Return the terminal summary."""
+        from gnr.summary import summarize
+
+        return summarize(self)
+
+    def _repr_html_(self) -> str:
+        """Return the summary for a notebook."""
+        from gnr.summary import to_html
+
+        return to_html(self)

@@ -1,0 +1,1 @@
+"""Shipped instance files, grouped by source; `gnr.load` finds them by name."""

@@ -1,0 +1,1 @@
+"""The steady-state linear programs in Pyomo, their solution, and what is read off it."""

@@ -1,0 +1,279 @@
+r"""All optima at once: which numbers are unique, and between what ends the multipliers lie.
+
+Because the speed ratio :math:`\kappa` is the same for all classes, (P40) and (P42) depend on
+the decodes only through the work :math:`v_i=y_{m,i}+\kappa y_{s,i}`, and their dual has just
+two shared prices: :math:`u=\hat\beta`, of decode capacity in mixed slots, and
+:math:`\nu=\hat\alpha+B\hat\delta-\kappa B\hat\beta`, of a GPU's one prefill. The optimal prices
+form a polygon, cut out by the complementary slackness conditions of any one optimum. At a point
+inside it every dual constraint that can be slack is slack, which tells in turn which primal
+variables can move, and in which directions.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from gnr.arrays import Flags, Floats
+from gnr.models.point import Point, RevenueWeights
+from gnr.rates import Rates
+
+RELATIVE = 1e-9
+"""Relative distance below which a slack counts as none."""
+SPREAD = 1e-6
+"""Relative spread of a price over the polygon below which it is unique."""
+FAR = 1e4
+"""Side of the first box, in units of the largest price that revenue can support."""
+
+
+@dataclass(frozen=True)
+class PriceFace:
+    """The optimal prices and what they imply.
+
+    Attributes
+    ----------
+    corners
+        Corners (u, nu) of the polygon, shape ``(corners, 2)``, money/s.
+    at_infinity
+        Which corners stand for infinity, shape ``(corners,)``: there are some exactly if more
+        load would be infeasible.
+    scale
+        Sizes against which u and nu are measured, shape ``(2,)``, money/s.
+    """
+
+    corners: Floats
+    at_infinity: Flags
+    scale: Floats
+
+    @property
+    def unique(self) -> bool:
+        """Whether there is only one pair of optimal prices."""
+        spread = np.ptp(self.corners, axis=0)
+        return not self.at_infinity.any() and bool(np.all(spread <= SPREAD * self.scale))
+
+    @property
+    def center(self) -> Floats:
+        """A point inside the polygon, (u, nu)."""
+        return np.asarray(self.corners.mean(axis=0))
+
+
+@dataclass(frozen=True)
+class Uniqueness:
+    """Which of the five variables take one value only over all optima."""
+
+    prefill: bool
+    mixed_decode: bool
+    solo_decode: bool
+    prefill_queue: bool
+    decode_queue: bool
+
+
+def price_face(
+    rates: Rates, weights: RevenueWeights, point: Point, *, empty_decode_buffer: bool
+) -> PriceFace | None:
+    """Return the polygon of optimal prices, or None if rounding leaves it undecided.
+
+    Parameters
+    ----------
+    rates, weights
+        The program.
+    point
+        Any optimum of it.
+    empty_decode_buffer
+        Whether the program demands an empty decode buffer.
+    """
+    revenue = weights.revenue(rates, point)
+    capacity = rates.speed_ratio * rates.batch_slots
+    scale = revenue / capacity + float(weights.decode.max())
+    # nu pays for all the decodes that one prefill keeps busy.
+    unit = scale * np.array([1.0, 1.0 + abs(rates.mixing_cost) + float(rates.decode_work.max())])
+    normals, offsets = _conditions(rates, weights, point, empty_decode_buffer)
+    normals = normals * unit
+    lengths = np.linalg.norm(normals, axis=1)
+    normals, offsets = normals / lengths[:, None], offsets / lengths
+    corners = np.array([[0.0, 0.0], [FAR, 0.0], [FAR, FAR], [0.0, FAR]])
+    while len(corners):
+        excess = corners @ normals.T - offsets
+        if excess.max(initial=-1.0) <= RELATIVE:
+            return PriceFace(corners * unit, corners.max(axis=1) >= FAR * (1 - RELATIVE), unit)
+        worst = int(excess.max(axis=0).argmax())
+        corners = _cut(corners, normals[worst], offsets[worst] + RELATIVE / 2)
+    return None
+
+
+def marginals_at(
+    rates: Rates, weights: RevenueWeights, price: Floats, *, empty_decode_buffer: bool
+) -> tuple[Floats, Floats]:
+    """Return phi-hat and eta-hat at the prices (u, nu), shape ``(classes,)``, money/request.
+
+    For a class that is shut out eta-hat is the lower end of what is possible: what one more
+    request in the decode buffer would earn.
+    """
+    margin = weights.decode - price[0]
+    forced = (rates.patience_rate == 0) | empty_decode_buffer
+    worth = np.where(forced, margin, np.maximum(margin, 0.0))
+    net = _prefill_net(rates, weights, price) + rates.decode_work * worth
+    value = np.where(rates.patience_rate == 0, net, np.maximum(net, 0.0))
+    return value / rates.prefill, worth / rates.mixed_decode
+
+
+def uniqueness(
+    rates: Rates,
+    weights: RevenueWeights,
+    point: Point,
+    face: PriceFace,
+    *,
+    empty_decode_buffer: bool,
+) -> Uniqueness:
+    """Return which variables are the same at every optimum."""
+    prefill_free, decode_free, tied = _free_moves(rates, weights, face.center, empty_decode_buffer)
+    moves = _move_columns(rates, prefill_free, decode_free, tied)
+    active = face.center > SPREAD * face.scale
+    fixed = _fixed_columns(moves * active[:, None])
+    of_prefill, of_decode = fixed[: prefill_free.sum()], fixed[prefill_free.sum() :]
+    x_fixed = bool(of_prefill.all())
+    work_fixed = x_fixed and bool(of_decode.all())
+    queue_fixed = bool(of_prefill[~tied[prefill_free]].all() and of_decode.all())
+    closed = bool(np.all(rates.patience_rate > 0))
+    split_fixed = work_fixed and _split_is_unique(rates, point)
+    return Uniqueness(
+        prefill=x_fixed,
+        mixed_decode=split_fixed,
+        solo_decode=split_fixed,
+        prefill_queue=x_fixed and closed,
+        decode_queue=queue_fixed and closed,
+    )
+
+
+def _prefill_net(rates: Rates, weights: RevenueWeights, price: Floats) -> Floats:
+    """Return what a unit of x_i earns before its decodes, money/s."""
+    return np.asarray(weights.prefill - rates.mixing_cost * price[0] - price[1])
+
+
+def _conditions(
+    rates: Rates, weights: RevenueWeights, point: Point, empty_decode_buffer: bool
+) -> tuple[Floats, Floats]:
+    """Return complementary slackness with `point` as half-planes ``normals @ (u, nu) <= offsets``.
+
+    Shapes ``(conditions, 2)`` and ``(conditions,)``.
+    """
+    work, produced = point.decode_work(rates), rates.decode_work * point.prefill
+    gain, a, c = rates.decode_work, weights.prefill, weights.decode
+    g = np.full(rates.classes, rates.mixing_cost)
+    one, zero = np.ones(rates.classes), np.zeros(rates.classes)
+    free = rates.patience_rate > 0
+    started = free & (point.prefill > 0)
+    held_back = free & (point.prefill < rates.full_prefill * (1 - RELATIVE))
+    forced = free & empty_decode_buffer
+    decoding = started & ~forced & (work > RELATIVE * produced)
+    waiting = started & ~forced & (work < produced * (1 - RELATIVE))
+    with_decode, without = forced | ~waiting, ~forced & (waiting | (point.prefill <= 0))
+
+    # Net value of a unit of x_i is a + gain c - (g + gain) u - nu with its decodes, a - g u - nu
+    # without: at least 0 where x_i > 0, at most 0 where x_i is held back.
+    rows = [
+        (decoding, one, zero, c),
+        (waiting, -one, zero, -c),
+        (started & with_decode, g + gain, one, a + gain * c),
+        (started & ~with_decode, g, one, a),
+        (held_back & with_decode, -(g + gain), -one, -(a + gain * c)),
+        (held_back & without, -g, -one, -a),
+    ]
+    normals = np.concatenate([np.stack([n1, n2], axis=1)[m] for m, n1, n2, _ in rows])
+    offsets = np.concatenate([offset[m] for m, _, _, offset in rows])
+    used, spent = float(point.prefill.sum()), float(work.sum())
+    capacity = rates.speed_ratio * rates.batch_slots
+    idle = capacity - spent - rates.mixing_cost * used
+    extra = [
+        row
+        for row, slack in (([1.0, 0.0], idle > RELATIVE * capacity), ([0.0, 1.0], 1 - used > RELATIVE))
+        if slack
+    ]
+    return (
+        np.concatenate([normals, np.array(extra).reshape(-1, 2)]),
+        np.concatenate([offsets, np.zeros(len(extra))]),
+    )
+
+
+def _cut(corners: Floats, normal: Floats, offset: float) -> Floats:
+    """Return the part of a convex polygon with ``normal @ corner <= offset``."""
+    excess = corners @ normal - offset
+    kept: list[Floats] = []
+    for k, here in enumerate(excess):
+        there, start, end = excess[k - 1], corners[k - 1], corners[k]
+        if (here <= 0) != (there <= 0):
+            kept.append(start + (end - start) * (there / (there - here)))
+        if here <= 0:
+            kept.append(end)
+    return np.array(kept).reshape(-1, 2)
+
+
+def _free_moves(
+    rates: Rates, weights: RevenueWeights, price: Floats, empty_decode_buffer: bool
+) -> tuple[Flags, Flags, Flags]:
+    """Return for each class: can x move, can v move by itself, does v follow x."""
+    impatient = rates.patience_rate > 0
+    margin = weights.decode - price[0]
+    size = weights.decode + price[0]
+    level = np.abs(margin) <= SPREAD * size
+    forced = np.full(rates.classes, empty_decode_buffer)
+    worth = np.where(forced, margin, np.maximum(margin, 0.0))
+    net = _prefill_net(rates, weights, price) + rates.decode_work * worth
+    net_size = (
+        weights.prefill
+        + (abs(rates.mixing_cost) + rates.decode_work) * price[0]
+        + price[1]
+        + rates.decode_work * weights.decode
+    )
+    indifferent = np.abs(net) <= SPREAD * net_size
+    prefill_free = impatient & indifferent
+    runs = indifferent | (net > 0)
+    decode_free = impatient & level & runs & ~forced
+    tied = forced | (margin > 0) & ~level
+    return prefill_free, decode_free, tied
+
+
+def _move_columns(rates: Rates, prefill_free: Flags, decode_free: Flags, tied: Flags) -> Floats:
+    """Return what each free move uses of the two shared rows, shape ``(2, moves)``.
+
+    First the moves of x (with v where it follows), then those of v alone; columns normalised.
+    """
+    follow = np.where(tied, rates.decode_work, 0.0)
+    prefill = np.stack([rates.mixing_cost + follow, np.ones(rates.classes)])[:, prefill_free]
+    decode = np.stack([np.ones(rates.classes), np.zeros(rates.classes)])[:, decode_free]
+    columns = np.concatenate([prefill, decode], axis=1)
+    return np.asarray(columns / np.linalg.norm(columns, axis=0))
+
+
+def _fixed_columns(rows: Floats) -> Flags:
+    """Return which unknowns are 0 in every solution of ``rows @ unknowns = 0``.
+
+    Those whose column is not in the span of the others: leverage 1.
+    """
+    if rows.shape[1] == 0:
+        return np.zeros(0, dtype=np.bool_)
+    _, sizes, directions = np.linalg.svd(rows, full_matrices=False)
+    used = directions[sizes > RELATIVE * max(1.0, float(sizes.max(initial=0.0)))]
+    return np.asarray((used**2).sum(axis=0) >= 1 - RELATIVE)
+
+
+def _split_is_unique(rates: Rates, point: Point) -> bool:
+    """Whether the decode work at `point` can be split between the pools in one way only."""
+    work = point.decode_work(rates)
+    used = float(point.prefill.sum())
+    mixed_room = (rates.batch_slots - 1) * used
+    solo_room = rates.batch_slots * (1 - used)
+    total = float(work.sum())
+    least = max(0.0, (total - mixed_room) / rates.speed_ratio)
+    most = min(solo_room, total / rates.speed_ratio)
+    if most - least > RELATIVE * rates.batch_slots:
+        return False
+    one_pool = (
+        most <= RELATIVE * rates.batch_slots
+        or total - rates.speed_ratio * least <= RELATIVE * rates.batch_slots
+    )
+    return one_pool or int((work > RELATIVE * rates.batch_slots).sum()) <= 1
+
+
+def prefill_break_even(rates: Rates, weights: RevenueWeights, price: Floats) -> Floats:
+    """Return the eta-hat at which starting one more prefill pays, shape ``(classes,)``."""
+    return np.asarray(-_prefill_net(rates, weights, price) / rates.prefill)

@@ -1,0 +1,1 @@
+"""Studies that need the linear programs and the simulators together."""
