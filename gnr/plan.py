@@ -177,9 +177,7 @@ def make_plan(
     )
 
 
-def price_index_ranks(
-    prefill: Floats, marginal_value: Floats, reward: Floats
-) -> list[int | None]:
+def price_index_ranks(prefill: Floats, marginal_value: Floats, reward: Floats) -> list[int | None]:
     """Return the price-index rank of each class (section 12); arrays of shape ``(classes,)``.
 
     Admitted classes are ranked by decreasing marginal value; those whose marginal value is 0,

@@ -130,15 +130,18 @@ def uniqueness(
     active = face.center > SPREAD * face.scale
     fixed = _fixed_columns(moves * active[:, None])
     of_prefill, of_decode = fixed[: prefill_free.sum()], fixed[prefill_free.sum() :]
-    x_fixed = bool(of_prefill.all())
-    work_fixed = x_fixed and bool(of_decode.all())
-    queue_fixed = bool(of_prefill[~tied[prefill_free]].all() and of_decode.all())
+    following = tied[prefill_free]
+    x_fixed, alone_fixed = bool(of_prefill.all()), bool(of_decode.all())
+    total_fixed = x_fixed or bool(active[1])
+    work_fixed = alone_fixed and bool(of_prefill[following].all())
+    queue_fixed = alone_fixed and bool(of_prefill[~following].all())
+    split_fixed = total_fixed and work_fixed and _split_is_unique(rates, point)
+    no_solo = total_fixed and float(point.prefill.sum()) >= 1 - RELATIVE
     closed = bool(np.all(rates.patience_rate > 0))
-    split_fixed = work_fixed and _split_is_unique(rates, point)
     return Uniqueness(
         prefill=x_fixed,
         mixed_decode=split_fixed,
-        solo_decode=split_fixed,
+        solo_decode=split_fixed or no_solo,
         prefill_queue=x_fixed and closed,
         decode_queue=queue_fixed and closed,
     )
@@ -185,7 +188,10 @@ def _conditions(
     idle = capacity - spent - rates.mixing_cost * used
     extra = [
         row
-        for row, slack in (([1.0, 0.0], idle > RELATIVE * capacity), ([0.0, 1.0], 1 - used > RELATIVE))
+        for row, slack in (
+            ([1.0, 0.0], idle > RELATIVE * capacity),
+            ([0.0, 1.0], 1 - used > RELATIVE),
+        )
         if slack
     ]
     return (

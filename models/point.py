@@ -103,9 +103,7 @@ class ReducedCosts:
     decode_queue: Floats
 
 
-def reduced_costs(
-    rates: Rates, weights: RevenueWeights, multipliers: Multipliers
-) -> ReducedCosts:
+def reduced_costs(rates: Rates, weights: RevenueWeights, multipliers: Multipliers) -> ReducedCosts:
     """Return the dual slacks of (P40) or (P42) at the given multipliers."""
     price = (
         multipliers.prefill_capacity

@@ -52,9 +52,7 @@ def elastic_program(rates: Rates) -> Any:
         model.impatient_classes, rule=constraints.prefill_balance
     )
     model.decode_balance = pyo.Constraint(model.classes, rule=constraints.decode_balance)
-    model.unserved_arrivals = pyo.Objective(
-        rule=objectives.unserved_arrivals, sense=pyo.minimize
-    )
+    model.unserved_arrivals = pyo.Objective(rule=objectives.unserved_arrivals, sense=pyo.minimize)
     return model
 
 
@@ -89,9 +87,7 @@ def _variables(rates: Rates) -> Any:
     classes = range(rates.classes)
     model.classes = pyo.Set(initialize=classes)
     model.impatient_classes = pyo.Set(initialize=[i for i in classes if model.patience_rate[i]])
-    model.patient_classes = pyo.Set(
-        initialize=[i for i in classes if not model.patience_rate[i]]
-    )
+    model.patient_classes = pyo.Set(initialize=[i for i in classes if not model.patience_rate[i]])
     model.prefill_occupancy = pyo.Var(model.classes, domain=pyo.NonNegativeReals)
     model.mixed_decode_occupancy = pyo.Var(model.classes, domain=pyo.NonNegativeReals)
     model.solo_decode_occupancy = pyo.Var(model.classes, domain=pyo.NonNegativeReals)

@@ -90,7 +90,9 @@ def optimize_scaled(model: Any) -> Outcome:
     program = highspy.HighsLp()
     program.num_row_, program.num_col_ = matrix.shape
     program.sense_ = (
-        highspy.ObjSense.kMaximize if objective.sense == pyo.maximize else highspy.ObjSense.kMinimize
+        highspy.ObjSense.kMaximize
+        if objective.sense == pyo.maximize
+        else highspy.ObjSense.kMinimize
     )
     program.col_cost_ = cost * columns * money
     lower, upper = _bounds(form.columns)

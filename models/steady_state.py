@@ -311,9 +311,7 @@ def _ranges(
     )
 
 
-def _capacity_ranges(
-    rates: Rates, point: Point, corners: Floats, far: Flags
-) -> dict[str, Range]:
+def _capacity_ranges(rates: Rates, point: Point, corners: Floats, far: Flags) -> dict[str, Range]:
     """Return [right, left] derivative in each capacity where they differ."""
     decode, prefill = corners[:, 0], corners[:, 1]
     solo_low = rates.speed_ratio * decode

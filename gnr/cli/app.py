@@ -1,0 +1,72 @@
+"""The typer application and the way every run of it ends.
+
+Verbs return their exit code. Nothing heavy is imported here: `gnr --help` stays quick.
+"""
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+from typer.exceptions import TyperException
+
+from gnr._version import __version__
+from gnr.cli import check_verb, draw_verb, new_verb, solve_verb
+from gnr.cli.console import ExitCode, report_crash, report_problems
+from gnr.errors import InputError, Problem
+
+app = typer.Typer(
+    name="gnr",
+    help="Which requests to start on a cluster of GPUs, where and in what mix, to earn the most.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("new")(new_verb.new)
+app.command("check")(check_verb.check)
+app.command("solve")(solve_verb.solve)
+app.command("draw")(draw_verb.draw)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"gnr {__version__}")
+        raise typer.Exit()
+
+
+@app.callback()
+def common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print it.")
+    ] = False,
+) -> None:
+    """Which requests to start on a cluster of GPUs, where and in what mix, to earn the most."""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit code; never lets a traceback out."""
+    as_json = "--json" in arguments
+    try:
+        code = app(list(arguments), standalone_mode=False)
+        sys.stdout.flush()
+    except InputError as error:
+        report_problems(error.problems, as_json)
+        return ExitCode.BAD_INPUT
+    except TyperException as error:
+        report_problems([_usage_problem(error)], as_json)
+        return ExitCode.BAD_INPUT
+    except (KeyboardInterrupt, typer.Abort):
+        sys.stderr.write("gnr: interrupted; files already written are complete\n")
+        return ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader has gone; there is nobody to tell
+        return ExitCode.DONE
+    except Exception as error:
+        report_crash(error, arguments, as_json)
+        return ExitCode.INTERNAL_ERROR
+    return int(code) if isinstance(code, int) else ExitCode.DONE
+
+
+def _usage_problem(error: TyperException) -> Problem:
+    text = getattr(error, "format_message", lambda: str(error))()
+    return Problem("usage", "command line", "", text.rstrip("."), "see `gnr --help`")

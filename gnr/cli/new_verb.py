@@ -1,0 +1,75 @@
+"""``gnr new``: a commented template to start from."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gnr.cli.console import ExitCode, note
+from gnr.errors import InputError, Problem
+
+TEMPLATE = """\
+# A cluster of equal GPUs, its workload and its prices. Check it with `gnr check`, solve it
+# with `gnr solve`. Every number is a mean; times are in seconds.
+schema_version = 1
+name = "{name}"
+title = "One line that says what this is"
+source = "Where the numbers come from"
+notes = ""
+
+[gpu]
+batch_slots = 32                  # requests one GPU can hold, the one in prefill included
+chunk_tokens = 512                # prompt tokens processed per iteration
+
+[gpu.iteration_time]              # seconds; measure these on your own engine
+base = 0.0115                     # mixed iteration, extrapolated to an empty chunk
+per_chunk_token = 7.4e-5          # added per prompt token of the chunk
+decode_only = 0.0163              # iteration of a GPU that only decodes
+
+[prices]                          # money per token
+scheme = "bundled"                # "bundled": paid when a request finishes; "separate": by phase
+prompt_token = 0.05e-6
+output_token = 0.25e-6
+
+# One table per class of requests that are alike in length and patience.
+[[classes]]
+name = "chat"
+prompt_tokens = 330               # mean prompt length
+output_tokens = 110               # mean output length
+arrival_rate = 1.8                # requests per second and per GPU
+patience_rate = 0.05              # 1/s at which a waiting request leaves; 0 = never
+
+[[classes]]
+name = "summaries"
+prompt_tokens = 2650
+output_tokens = 80
+arrival_rate = 1.0
+patience_rate = 0.05
+
+# Promises are optional; without them revenue is maximised freely.
+# [[slis]]
+# kind = "prefill_fairness"       # what is promised
+# at_most = 0.15                  # exactly one of at_most, at_least, penalty_weight
+"""
+
+
+def new(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to write it.")],
+) -> int:
+    """Write a commented instance file to start from."""
+    name = "".join(c if c.isascii() and c.isalnum() else "-" for c in file.stem.lower())
+    slug = "-".join(part for part in name.split("-") if part) or "my-cluster"
+    try:
+        with file.open("x", encoding="utf-8") as stream:
+            stream.write(TEMPLATE.format(name=slug))
+    except FileExistsError as error:
+        raise _refusal(file, "exists already", "choose another name") from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise _refusal(file, f"cannot be written: {reason}", "choose another place") from error
+    note(f"wrote {file}; next: gnr check {file}")
+    return ExitCode.DONE
+
+
+def _refusal(file: Path, message: str, remedy: str) -> InputError:
+    return InputError([Problem("new-file", str(file), "", message, remedy)])

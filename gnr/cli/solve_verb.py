@@ -1,0 +1,93 @@
+"""``gnr solve``: the optimal plan of one or several instances."""
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+
+from gnr.cli.console import (
+    ExitCode,
+    InstanceArguments,
+    JsonOption,
+    OutOption,
+    SetOptions,
+    load_all,
+    note,
+    prepare_folder,
+    print_documents,
+    print_rich,
+)
+
+
+def solve(
+    instances: InstanceArguments,
+    gpus: Annotated[
+        int | None, typer.Option("--gpus", min=1, help="Also plan a cluster of this many GPUs.")
+    ] = None,
+    empty_decode_buffer: Annotated[
+        bool,
+        typer.Option("--empty-decode-buffer", help="Demand that no request waits to decode."),
+    ] = False,
+    set_: SetOptions = None,
+    json: JsonOption = False,
+    out: OutOption = None,
+    cite: Annotated[
+        bool, typer.Option("--cite", help="Also print what to cite, as BibTeX.")
+    ] = False,
+) -> int:
+    """Find the optimal mix of prefill and decode, its prices, and the plan for n GPUs."""
+    from gnr.models.steady_state import solve as solve_instance
+
+    loaded = load_all(instances, set_ or [])
+    if out is not None:
+        prepare_folder(out)
+    options = {"gpus": gpus, "set": set_ or []}
+    solutions = []
+    for instance in loaded:
+        solution = solve_instance(
+            instance, empty_decode_buffer=empty_decode_buffer, options=options
+        )
+        if gpus is not None and solution.status == "optimal":
+            solution = solution.with_plan(gpus)
+        solutions.append(solution)
+        if out is not None:
+            _write(solution, out)
+    _print(solutions, json)
+    if cite:
+        from gnr.citation import bibliography
+
+        stream = sys.stderr if json else sys.stdout
+        stream.write(bibliography(loaded) + "\n")
+    return _exit_code(solutions)
+
+
+def _write(solution: Any, folder: Any) -> None:
+    note(f"wrote {solution.write(folder)}")
+    if solution.status == "optimal":
+        from gnr.plots.plan_plot import draw_plan
+        from gnr.plots.save import save_figure
+
+        for path in save_figure(draw_plan(solution), folder, f"{solution.instance.name}.plan"):
+            note(f"wrote {path}")
+
+
+def _print(solutions: Sequence[Any], as_json: bool) -> None:
+    for solution in solutions:
+        for warning in solution.warnings:
+            note(f"warning: {solution.instance.name}: {warning}")
+    if as_json:
+        print_documents([each.model_dump(mode="json", by_alias=True) for each in solutions])
+    elif len(solutions) == 1:
+        print_rich(solutions[0])
+    else:
+        from gnr.summary import compare
+
+        print_rich(compare(solutions))
+
+
+def _exit_code(solutions: Sequence[Any]) -> int:
+    statuses = {each.status for each in solutions}
+    if statuses & {"infeasible", "unbounded"}:
+        return ExitCode.NEGATIVE
+    return ExitCode.UNDECIDED if "limit" in statuses else ExitCode.DONE
