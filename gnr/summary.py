@@ -74,10 +74,8 @@ def summarize(solution: Solution) -> Any:
     ]
     if solution.unique is not None and not solution.unique.mixed_decode:
         parts.append(Text(f"Other splits of the decodes earn the same; shown: {_shown(solution)}."))
-    if solution.unique is not None and solution.unique.marginals is False:
-        parts.append(
-            Text("Some values of one more unit depend on the direction: " + _ends(solution))
-        )
+    if ends := _ends(solution):
+        parts.append(Text(f"At a kink, one more and one less are worth different amounts: {ends}."))
     if solution.plan_for_gpus is not None:
         parts.extend(_plan_tables(solution.plan_for_gpus))
     return Group(*parts)
@@ -111,12 +109,12 @@ def compare(solutions: Sequence[Solution]) -> Any:
         table.add_row(
             name,
             scheme,
-            f"{each.revenue_rate:.6g}",
-            f"{each.revenue_rate * HOUR:.6g}",
+            money(each.revenue_rate),
+            money(each.revenue_rate * HOUR),
             _per_million(each),
             f"{each.totals.prefill:.1%}",
             f"{requests / float(rates.arrival_rate.sum()):.1%}",
-            f"{each.gpu_value:.6g}",
+            money(each.gpu_value or 0.0),
             _milliseconds(each.tpot.token_mean),
         )
     return Group(table, *(Text(f"{each.instance.name}: {bottleneck(each)}") for each in solutions))
@@ -133,16 +131,25 @@ def earnings(solution: Solution) -> str:
     """Return the revenue in words: per GPU-second, per GPU-hour, per million tokens."""
     rate = solution.revenue_rate or 0.0
     return (
-        f"{rate:.6g} money/s per GPU, {rate * HOUR:.6g} per GPU-hour, "
+        f"{money(rate)} money/s per GPU, {money(rate * HOUR)} per GPU-hour, "
         f"{_per_million(solution)} per million tokens served"
     )
+
+
+def money(amount: float) -> str:
+    """Return an amount with about six digits, never in scientific notation if it is large."""
+    if abs(amount) >= 1e5:
+        return f"{amount:,.0f}"
+    if 0 < abs(amount) < 1e-3:
+        return f"{amount:.4g}"
+    return f"{amount:.6g}"
 
 
 def bottleneck(solution: Solution) -> str:
     """Return in one sentence which capacity binds."""
     if solution.totals is None or solution.gpu_value is None:
         return f"no plan ({solution.status})"
-    worth = f"one more GPU would earn {solution.gpu_value:.6g} money/s"
+    worth = f"one more GPU would earn {money(solution.gpu_value)} money/s"
     decode = solution.marginals["mixed_decode_capacity"] or 0.0
     scale = (solution.revenue_rate or 0.0) * FULL
     if solution.marginals["prefill_capacity"] is None:
@@ -201,8 +208,8 @@ def _class_table(solution: Solution, rates: Rates) -> Table:
             f"{fate.served:.1%}",
             f"{fate.left_before_prefill:.1%}",
             f"{fate.left_before_decode:.1%}",
-            f"{rates.reward[i]:.5g}",
-            f"{each.marginal_value:.5g}",
+            money(float(rates.reward[i])),
+            money(each.marginal_value),
         )
     if len(rows) > MOST_ROWS:
         table.caption = f"and {len(rows) - MOST_ROWS} more classes (see --json)"
@@ -239,11 +246,11 @@ def _capacity_table(solution: Solution, rates: Rates) -> Table:
             f"{taken:.4f}",
             f"{max(room, 0.0):.4f}",
             "full" if full and room > FULL else "",
-            "see GPU" if worth is None else f"{worth:.6g}",
-            "" if worth is None else f"{worth * HOUR:.6g}",
+            "see GPU" if worth is None else money(worth),
+            "" if worth is None else money(worth * HOUR),
         )
     worth = solution.gpu_value or 0.0
-    table.add_row("one more GPU", "", "", "", f"{worth:.6g}", f"{worth * HOUR:.6g}")
+    table.add_row("one more GPU", "", "", "", money(worth), money(worth * HOUR))
     return table
 
 
@@ -289,24 +296,25 @@ def _shown(solution: Solution) -> str:
 
 
 def _ends(solution: Solution) -> str:
-    assert solution.unique is not None
+    """Return gain and loss where one more unit earns less than one fewer costs."""
+    if solution.unique is None:
+        return ""
     ranges = solution.unique.ranges
     found = {**ranges.marginals, **ranges.marginal_value}
     shown = [
-        f"{name} {_end(gain)} gained, {_end(loss)} lost"
-        for name, (gain, loss) in list(found.items())[:6]
+        f"{name} {_end(gain)} gained, {_end(loss)} lost" for name, (gain, loss) in found.items()
     ]
-    return "; ".join(shown or ["what a request in the decode buffer is worth"]) + "."
+    return "; ".join(shown[:6]) + ("; and others" if len(shown) > 6 else "")
 
 
 def _end(value: float | None) -> str:
-    return "impossible" if value is None else f"{value:.5g}"
+    return "impossible" if value is None else money(value)
 
 
 def _per_million(solution: Solution) -> str:
     tokens = served_tokens(solution)
     rate = solution.revenue_rate or 0.0
-    return f"{rate / tokens * MILLION:.5g}" if tokens > 0 else "-"
+    return money(rate / tokens * MILLION) if tokens > 0 else "-"
 
 
 def _milliseconds(seconds: float | None) -> str:

@@ -59,9 +59,10 @@ def settle(rates: Rates, prefill: Floats, decode_work: Floats) -> Point:
     decode_work = _snap(np.clip(decode_work, 0.0, produced), produced)
     decode_work = np.where(rates.patience_rate > 0, decode_work, produced)
     room = rates.batch_slots * max(0.0, 1.0 - float(prefill.sum()))
-    before = np.concatenate([[0.0], np.cumsum(decode_work / rates.speed_ratio)[:-1]])
-    solo = np.clip(room - before, 0.0, decode_work / rates.speed_ratio)
-    mixed = decode_work - rates.speed_ratio * solo
+    wanted = decode_work / rates.speed_ratio
+    before = np.concatenate([[0.0], np.cumsum(wanted)[:-1]])
+    solo = np.clip(room - before, 0.0, wanted)
+    mixed = rates.speed_ratio * (wanted - solo)
     patience = np.where(rates.patience_rate > 0, rates.patience_rate, np.inf)
     waiting = rates.mixed_decode * (produced - decode_work) / patience
     return Point(prefill, mixed, solo, _prefill_queue(rates, prefill), waiting)

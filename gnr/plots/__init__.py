@@ -1,0 +1,1 @@
+"""Pictures: matplotlib figures made without a display."""
