@@ -237,17 +237,28 @@ def _number(table: Mapping[str, Any], key: str) -> float | None:
     found = table.get(key)
     if isinstance(found, bool) or not isinstance(found, int | float):
         return None
-    return found if isinstance(found, int) or math.isfinite(found) else None
+    try:
+        value = float(found)
+    except OverflowError:
+        return None
+    return value if math.isfinite(value) else None
 
 
 def _not_representable(values: Mapping[str, float]) -> str | None:
-    """Return the name of the first derived figure out of range, or None."""
+    """Return the name of the first derived figure out of range, or None.
+
+    None too where a field is out of its own range: that is said by the schema.
+    """
+    above_zero = ("arrival_rate", "decode_only")
+    at_least_one = ("chunk_tokens", "prompt_tokens", "output_tokens")
+    if any(values[key] <= 0 for key in above_zero) or any(values[key] < 1 for key in at_least_one):
+        return None
     try:
         rates = compute_rates(**{key: float(value) for key, value in values.items()})
-    except (OverflowError, ZeroDivisionError):
-        return "a rate"
-    if rates.mixed_time <= 0 or min(rates.prompt_tokens, rates.solo_time) <= 0:
-        return None  # said by another check
+    except OverflowError:
+        return "batch_slots or chunk_tokens"
+    if rates.mixed_time <= 0:
+        return None  # said by mixed_time_not_positive
     return next(
         (name for name, value in _derived(rates) if not SMALLEST < abs(value) < LARGEST), None
     )

@@ -135,6 +135,7 @@ def _parse(content: bytes, file: str) -> dict[str, Any]:
         )
     except (ValueError, RecursionError) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
+        reason = reason.partition(";")[0]
         problem = Problem(
             "toml-syntax",
             file,

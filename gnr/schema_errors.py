@@ -104,7 +104,9 @@ def format_path(location: tuple[int | str, ...]) -> str:
 
 
 def show(value: object) -> str:
-    """Return a short text for a value found in a file; never fails."""
+    """Return a short text for a value found in a file, as TOML writes it; never fails."""
+    if isinstance(value, bool):
+        return str(value).lower()
     try:
         text = repr(value)
     except ValueError:  # an integer of thousands of digits
@@ -198,7 +200,7 @@ def _class_remedy() -> str:
 def _naming_rule(kind: str, context: Mapping[str, Any]) -> str:
     if kind == "string_too_short":
         return "must not be empty"
-    hyphenated = "-" in str(context.get("pattern"))
+    hyphenated = "(-" in str(context.get("pattern"))
     return "must be lower-case letters and digits" + (
         " joined by single hyphens" if hyphenated else " joined by underscores"
     )

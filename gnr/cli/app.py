@@ -21,6 +21,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # rich help takes longer to import than all the rest
 )
 app.command("new")(new_verb.new)
 app.command("check")(check_verb.check)

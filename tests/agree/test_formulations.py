@@ -1,0 +1,197 @@
+"""Formulations that must agree: Pyomo (P40), (P42), (P52), the closed forms, and linprog.
+
+The linprog restatement in `tests/oracles` was written from the theory alone, without sight of
+the Pyomo programs.
+"""
+
+import itertools
+from typing import Any
+
+import numpy as np
+import pytest
+from gnr.models import closed_form
+from gnr.models.point import (
+    Multipliers,
+    Point,
+    bundled_weights,
+    lost_revenue,
+    separate_weights,
+)
+from gnr.models.programs import bundled_program, reduced_program, separate_program
+from gnr.models.solver import optimize, optimize_scaled
+from gnr.models.steady_state import solve
+from gnr.rates import Rates, rates_of
+from gnr.reading import build
+from gnr.result import Solution
+from oracles import linprog_oracle
+from random_instances import REGIMES, random_data
+
+RELATIVE = 1e-8
+COUNT = 90
+"""Random instances in each of the six combinations of regime and scheme."""
+CASES = list(itertools.product(REGIMES, ("bundled", "separate")))
+
+
+def instances(regime: str, scheme: str, count: int, seed: int, **options: Any) -> Any:
+    """Yield random raw data with its instance."""
+    rng = np.random.default_rng([seed, REGIMES.index(regime), scheme == "separate"])
+    for _ in range(count):
+        data = random_data(rng, regime=regime, scheme=scheme, **options)
+        yield data, build(data, "random")
+
+
+def oracle_of(data: dict[str, Any], **options: Any) -> Any:
+    return getattr(linprog_oracle, data["prices"]["scheme"])(data, **options)
+
+
+@pytest.mark.parametrize(("regime", "scheme"), CASES)
+def test_pyomo_closed_form_and_linprog_have_one_value(regime: str, scheme: str) -> None:
+    closed = getattr(closed_form, f"{scheme}_value")
+    for data, instance in instances(regime, scheme, COUNT, 1):
+        expected = oracle_of(data).value
+        assert solve(instance).revenue_rate == pytest.approx(expected, rel=RELATIVE)
+        assert float(closed(rates_of(instance))) == pytest.approx(expected, rel=RELATIVE)
+
+
+@pytest.mark.parametrize("regime", REGIMES)
+def test_reduced_program_has_the_value_of_the_bundled_one(regime: str) -> None:
+    for data, instance in instances(regime, "bundled", COUNT, 2, patient=0.2):
+        found, expected = optimize(reduced_program(rates_of(instance))), oracle_of(data)
+        assert found.status == expected.status
+        if expected.status == "optimal":
+            assert found.objective == pytest.approx(expected.value, rel=RELATIVE)
+
+
+@pytest.mark.parametrize(("regime", "scheme"), CASES)
+def test_status_and_value_agree_where_some_requests_never_leave(regime: str, scheme: str) -> None:
+    seen = set()
+    for data, instance in instances(regime, scheme, 60, 3, patient=0.5):
+        solution, expected = solve(instance), oracle_of(data)
+        assert solution.status == expected.status
+        seen.add(solution.status)
+        if solution.status == "optimal":
+            assert solution.revenue_rate == pytest.approx(expected.value, rel=RELATIVE)
+    assert seen == {"optimal", "infeasible"}
+
+
+@pytest.mark.parametrize(("regime", "scheme"), CASES)
+def test_empty_decode_buffer_imposed_agrees_with_linprog(regime: str, scheme: str) -> None:
+    for data, instance in instances(regime, scheme, 30, 4):
+        solution = solve(instance, empty_decode_buffer=True)
+        expected = oracle_of(data, empty_decode_buffer=True).value
+        assert solution.revenue_rate == pytest.approx(expected, rel=RELATIVE)
+        assert all(each.decode_queue == 0 for each in solution.classes)
+
+
+@pytest.mark.parametrize("program", [bundled_program, separate_program, reduced_program])
+def test_both_routes_to_the_solver_agree(program: Any) -> None:
+    for _, instance in instances("above", "bundled", 40, 5, patient=0.2):
+        model = program(rates_of(instance))
+        one, other = optimize(model), optimize_scaled(model)
+        assert one.status is other.status
+        if len(one.values):
+            assert one.objective == pytest.approx(other.objective, rel=RELATIVE)
+
+
+def test_a_large_instance_agrees_with_its_closed_form() -> None:
+    for scheme in ("bundled", "separate"):
+        data = random_data(np.random.default_rng(6), classes=1500, scheme=scheme)
+        instance = build(data, "large")
+        closed = getattr(closed_form, f"{scheme}_value")(rates_of(instance))
+        assert solve(instance).revenue_rate == pytest.approx(float(closed), rel=RELATIVE)
+
+
+def test_closed_forms_of_a_batch_are_those_of_its_members() -> None:
+    rng = np.random.default_rng(7)
+    members = [
+        rates_of(build(random_data(rng, classes=4, regime=regime), "member"))
+        for regime in REGIMES
+        for _ in range(5)
+    ]
+    gpu = ("batch_slots", "chunk_tokens", "mixed_time", "solo_time", "speed_ratio",
+           "prompt_price", "output_price")  # fmt: skip
+    batch = Rates(
+        **{
+            field: np.array([getattr(each, field) for each in members]).reshape(15, -1)
+            for field in (*gpu, *(f for f in Rates.__dataclass_fields__ if f not in gpu))
+        }
+    )
+    for closed in (closed_form.bundled_value, closed_form.separate_value):
+        single = [float(closed(each)) for each in members]
+        assert closed(batch) == pytest.approx(single, rel=1e-13)
+
+
+def test_closed_forms_do_not_speak_of_classes_that_never_leave() -> None:
+    rates = rates_of(build(random_data(np.random.default_rng(8), patient=1.0), "x"))
+    assert np.isnan(closed_form.bundled_value(rates))
+    assert np.isnan(closed_form.separate_value(rates))
+
+
+def random_feasible_point(rng: np.random.Generator, rates: Rates) -> Point:
+    """Return a feasible point of (P40), all theta > 0: shares of what there is room for."""
+    prefill = rng.random(rates.classes) * rates.full_prefill
+    prefill *= rng.random() / max(1.0, prefill.sum())
+    used = prefill.sum()
+    mixed = rng.dirichlet(np.ones(rates.classes)) * (rates.batch_slots - 1) * used
+    solo = rng.dirichlet(np.ones(rates.classes)) * rates.batch_slots * (1 - used)
+    decoded = rates.mixed_decode * mixed + rates.solo_decode * solo
+    started = rates.prefill * prefill
+    fit = np.minimum(1.0, rng.random(rates.classes) * started / decoded)
+    mixed, solo = fit * mixed, fit * solo
+    return Point(
+        prefill,
+        mixed,
+        solo,
+        (rates.arrival_rate - started) / rates.patience_rate,
+        (started - rates.mixed_decode * mixed - rates.solo_decode * solo) / rates.patience_rate,
+    )
+
+
+def multipliers_of(solution: Solution) -> Multipliers:
+    return Multipliers(
+        *(worth or 0.0 for worth in solution.marginals.values()),
+        marginal_value=np.array([each.marginal_value for each in solution.classes]),
+        decode_marginal=np.array([each.decode_marginal for each in solution.classes]),
+    )
+
+
+@pytest.mark.parametrize(("regime", "scheme"), CASES)
+def test_lost_revenue_adds_up_exactly_on_feasible_points(regime: str, scheme: str) -> None:
+    """Eq. D11: R* - R equals its terms to 1e-12 of R*, and no term is negative."""
+    rng = np.random.default_rng(9)
+    weigh = {"bundled": bundled_weights, "separate": separate_weights}[scheme]
+    for _, instance in instances(regime, scheme, 60, 10):
+        rates, solution = rates_of(instance), solve(instance)
+        weights, best = weigh(rates), solution.revenue_rate
+        for _ in range(5):
+            point = random_feasible_point(rng, rates)
+            terms = lost_revenue(rates, weights, multipliers_of(solution), point)
+            gap = best - weights.revenue(rates, point)
+            assert sum(terms.values()) == pytest.approx(gap, abs=1e-12 * best)
+            assert min(terms.values()) >= -1e-9 * best
+
+
+def test_lost_revenue_is_nothing_at_the_optimum() -> None:
+    for _, instance in instances("above", "bundled", 40, 11):
+        rates, solution = rates_of(instance), solve(instance)
+        columns = {
+            field: np.array([getattr(each, field) for each in solution.classes])
+            for field in Point.__dataclass_fields__
+        }
+        weights = bundled_weights(rates)
+        terms = lost_revenue(rates, weights, multipliers_of(solution), Point(**columns))
+        assert all(abs(term) <= 1e-9 * solution.revenue_rate for term in terms.values())
+
+
+def test_every_optimum_above_the_threshold_has_an_empty_decode_buffer() -> None:
+    """The sharp form of Proposition 3.2, on whatever vertex the solver returns."""
+    for _, instance in instances("above", "bundled", 150, 12):
+        rates = rates_of(instance)
+        model = bundled_program(rates)
+        found = optimize_scaled(model)
+        waiting = rates.patience_rate * found.primal(model.decode_queue, rates.classes)
+        assert np.all(waiting <= 1e-9 * rates.arrival_rate)
+        solution = solve(instance)
+        assert all(each.decode_queue == 0 for each in solution.classes)
+        assert solution.unique is not None
+        assert solution.unique.decode_queue

@@ -1,0 +1,137 @@
+"""The instance format: what is accepted, what is derived from it, overrides."""
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+from gnr.checks import warnings_for
+from gnr.errors import InputError
+from gnr.instance import Instance
+from gnr.overrides import apply_override
+from gnr.rates import rates_of
+from gnr.reading import build, load, read, shipped_instances
+
+
+@pytest.fixture
+def data() -> dict[str, Any]:
+    return copy.deepcopy(read("two-class")[1])
+
+
+def test_integers_are_fine_where_reals_are_asked(data: dict[str, Any]) -> None:
+    data["classes"][0]["arrival_rate"] = 2
+    assert build(data, "x").classes[0].arrival_rate == 2.0
+
+
+def test_an_instance_cannot_be_changed(data: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        build(data, "x").name = "other"  # type: ignore[misc]
+
+
+def test_digest_sees_numbers_and_not_layout(tmp_path: Path) -> None:
+    text = shipped_instances()["two-class"].read_text()
+    file = tmp_path / "copy.toml"
+    file.write_text("# a comment\n" + text.replace("\n", "  # and another\n\n"))
+    assert load(file).sha256() == load("two-class").sha256()
+    changed = load(file, ["gpu.batch_slots=17"])
+    assert changed.sha256() != load("two-class").sha256()
+
+
+def test_utf8_with_byte_order_mark_is_text(tmp_path: Path) -> None:
+    file = tmp_path / "bom.toml"
+    file.write_bytes(b"\xef\xbb\xbf" + shipped_instances()["two-class"].read_bytes())
+    assert load(file).name == "two-class"
+
+
+def test_sli_names_default_to_kind_and_class(data: dict[str, Any]) -> None:
+    data["slis"] = [
+        {"kind": "mean_tpot", "at_most": 0.03},
+        {"kind": "mean_wait", "at_most": 1, "class": "prefill-heavy"},
+        {"kind": "mean_wait", "penalty_weight": 2.0, "name": "patience"},
+    ]
+    labels = [sli.label for sli in build(data, "x").slis]
+    assert labels == ["mean_tpot", "mean_wait:prefill-heavy", "patience"]
+
+
+def set_(data: dict[str, Any], override: str) -> Instance:
+    return build(apply_override(data, override), "x")
+
+
+def test_override_by_path_class_name_and_index(data: dict[str, Any]) -> None:
+    assert set_(data, "gpu.batch_slots=32").gpu.batch_slots == 32
+    assert set_(data, "prices.scheme=separate").prices.scheme == "separate"
+    assert set_(data, "classes.prefill-heavy.arrival_rate = 0.7").classes[1].arrival_rate == 0.7
+    assert set_(data, "classes.0.patience_rate=0").classes[0].patience_rate == 0.0
+    assert set_(data, 'notes="a = b"').notes == "a = b"
+    assert data["gpu"]["batch_slots"] == 16, "the original is left alone"
+
+
+def test_override_finds_a_class_with_dots_in_its_name(data: dict[str, Any]) -> None:
+    data["classes"][0]["name"] = "v1.2"
+    data["classes"][1]["name"] = "v1"
+    assert set_(data, "classes.v1.2.arrival_rate=3").classes[0].arrival_rate == 3.0
+    assert set_(data, "classes.v1.arrival_rate=4").classes[1].arrival_rate == 4.0
+
+
+@pytest.mark.parametrize(
+    ("override", "check"),
+    [
+        ("gpu.batch_slots", "set-syntax"),
+        ("=3", "set-syntax"),
+        ("gpu.batch_slots=", "set-syntax"),
+        ("gpus.batch_slots=3", "set-unknown-path"),
+        ("classes.chatt.arrival_rate=3", "set-unknown-path"),
+        ("classes.7.arrival_rate=3", "set-unknown-path"),
+        ("name.first=x", "set-unknown-path"),
+        ("gpu.batch_slot=3", "unknown-key"),
+        ("gpu.batch_slots=true", "wrong-type"),
+        ("gpu.batch_slots=16.0", "wrong-type"),
+        ("classes.0.arrival_rate=nan", "not-finite"),
+    ],
+)
+def test_bad_override_is_refused(data: dict[str, Any], override: str, check: str) -> None:
+    with pytest.raises(InputError) as refusal:
+        set_(data, override)
+    assert check in {problem.check for problem in refusal.value.problems}
+
+
+def test_rates_of_the_base_instance_are_those_of_theory_11_1() -> None:
+    rates = rates_of(load("two-class"))
+    assert rates.mixed_time == pytest.approx(0.033272, rel=1e-12)
+    assert rates.speed_ratio == pytest.approx(1.5122124, rel=1e-9)
+    assert rates.prefill == pytest.approx([25.64719083, 2.564719083], rel=1e-9)
+    assert rates.mixed_decode == pytest.approx([0.03005530176, 0.07513825439], rel=1e-9)
+    assert rates.solo_decode == pytest.approx([0.04545, 0.113625], rel=1e-9)
+    assert rates.reward == pytest.approx([230, 380])
+    assert rates.decode_work == pytest.approx([2560 / 3, 512 / 15])
+    assert rates.full_prefill == pytest.approx([0.0194953125, 0.194953125])
+    assert rates.decode_work + rates.mixing_cost == pytest.approx([862.5287317, 43.32873173])
+
+
+def test_warnings_tell_when_the_theory_does_not_cover_the_instance() -> None:
+    assert warnings_for(load("two-class")) == []
+    slow = warnings_for(load("two-class", ["gpu.iteration_time.decode_only=0.034"]))
+    assert len(slow) == 1
+    assert "kappa < 1" in slow[0]
+    slower = warnings_for(load("two-class", ["gpu.iteration_time.decode_only=0.04"]))
+    assert any("Theorem 4.1" in each for each in slower)
+    falling = warnings_for(load("two-class", ["gpu.iteration_time.per_chunk_token=-1e-6"]))
+    assert any("per_chunk_token" in each for each in falling)
+
+
+def test_dolly_rates_follow_their_rule() -> None:
+    instance, rates = load("dolly-eight-class"), rates_of(load("dolly-eight-class"))
+    demand = (rates.decode_work + rates.mixing_cost) @ rates.full_prefill
+    assert demand == pytest.approx(1.2 * rates.speed_ratio * rates.batch_slots, rel=1e-12)
+    samples = [1764, 2136, 1738, 699, 2187, 1462, 3739, 1150]
+    share = rates.arrival_rate / rates.arrival_rate.sum()
+    assert share == pytest.approx([each / 14875 for each in samples], rel=1e-12)
+    assert len(instance.classes) == 8
+
+
+def test_azure_rates_are_110_percent_of_what_is_served_in_full() -> None:
+    rates = rates_of(load("azure-2023-conversation"))
+    needed = (rates.decode_work + rates.mixing_cost) @ rates.full_prefill
+    load_of_decode = needed / (rates.speed_ratio * rates.batch_slots)
+    assert max(load_of_decode, rates.full_prefill.sum()) == pytest.approx(1.1, rel=1e-12)
+    assert rates.arrival_rate / rates.arrival_rate.sum() == pytest.approx([0.404, 0.36, 0.236])
