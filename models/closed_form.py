@@ -38,9 +38,9 @@ def separate_value(rates: Rates) -> Floats:
     upper = np.take_along_axis(np.broadcast_to(rates.full_prefill, order.shape), order, axis=-1)
     slope = np.take_along_axis(np.broadcast_to(rates.decode_work, order.shape), order, axis=-1)
     most = np.minimum(1.0, upper.sum(axis=-1, keepdims=True))
-    ends = np.cumsum(upper, axis=-1)
-    starts = ends - upper
-    produced_at_start = np.cumsum(slope * upper, axis=-1) - slope * upper
+    starts = _sum_before(upper)
+    ends = starts + upper
+    produced_at_start = _sum_before(slope * upper)
 
     def produced(x: Floats) -> Floats:
         """Return C Phi(x) for ``x`` inside its own piece, shape ``(..., classes)``."""
@@ -129,9 +129,16 @@ def _greedy(
         np.take_along_axis(values, order, axis=1) for values in (profit, weight, upper)
     )
     need = weight * np.where(profit > 0, upper, 0.0)
-    left = capacity[:, None] - (np.cumsum(need, axis=1) - need)
+    left = capacity[:, None] - _sum_before(need)
     taken = np.clip(left, 0.0, need) / weight
     return (profit * taken).sum(axis=1), taken.sum(axis=1)
+
+
+def _sum_before(values: Floats) -> Floats:
+    """Return the sum of all earlier entries along the last axis; no cancellation."""
+    sums = np.zeros_like(values)
+    np.cumsum(values[..., :-1], axis=-1, out=sums[..., 1:])
+    return sums
 
 
 def _per_instance(rates: Rates, values: Any) -> Floats:

@@ -9,6 +9,8 @@ def bundled_revenue(model: Any) -> Any:
     r"""Return the revenue when a finished request pays its whole price (eq. P40).
 
     .. math:: \max\ \sum_{i\in\mathcal I} w_i(\mu_{m,i}y_{m,i}+\mu_{s,i}y_{s,i})
+
+    Money/s per GPU.
     """
     return pyo.quicksum(
         (
@@ -24,6 +26,8 @@ def separate_revenue(model: Any) -> Any:
 
     .. math:: \max\ c_p\frac C\tau\sum_{i\in\mathcal I}x_i
        +\frac{c_d}\tau\sum_{i\in\mathcal I}y_{m,i}+c_d\gamma\sum_{i\in\mathcal I}y_{s,i}
+
+    Money/s per GPU.
     """
     prompt = model.prompt_price * model.chunk_tokens / model.mixed_time
     mixed, solo = model.output_price / model.mixed_time, model.output_price / model.solo_time

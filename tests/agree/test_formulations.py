@@ -195,3 +195,35 @@ def test_every_optimum_above_the_threshold_has_an_empty_decode_buffer() -> None:
         assert all(each.decode_queue == 0 for each in solution.classes)
         assert solution.unique is not None
         assert solution.unique.decode_queue
+
+
+def stretch(data: dict[str, Any], rng: np.random.Generator, span: float) -> dict[str, Any]:
+    """Spread rates over ``10**-span ... 10**span``, lengths and prices by less."""
+    for each in data["classes"]:
+        for key in ("prompt_tokens", "output_tokens"):
+            each[key] = max(1.0, each[key] * 10 ** rng.uniform(-span / 4, span / 4))
+        for key in ("arrival_rate", "patience_rate"):
+            each[key] *= 10 ** rng.uniform(-span, span)
+    for key in ("prompt_token", "output_token"):
+        data["prices"][key] *= 10 ** rng.uniform(-span / 2, span / 2)
+    return data
+
+
+@pytest.mark.parametrize(("span", "always"), [(4, True), (8, True), (12, False)])
+def test_wild_magnitudes_are_solved_rightly_or_not_called_optimal(
+    span: float, always: bool
+) -> None:
+    """Up to 16 decades between rates all is solved; up to 24, what is called optimal is."""
+    rng, optimal = np.random.default_rng(13), 0
+    for number in range(60):
+        data = random_data(
+            rng, regime=REGIMES[number % 3], scheme=("bundled", "separate")[number // 3 % 2]
+        )
+        instance = build(stretch(data, rng, span), "wild")
+        solution = solve(instance)
+        assert solution.status == "optimal" if always else solution.status in ("optimal", "limit")
+        if solution.status == "optimal":
+            closed = getattr(closed_form, f"{instance.prices.scheme}_value")(rates_of(instance))
+            assert solution.revenue_rate == pytest.approx(float(closed), rel=2e-9)
+            optimal += 1
+    assert optimal >= 30

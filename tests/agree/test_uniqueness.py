@@ -42,7 +42,8 @@ def extents(data: dict[str, Any], rates: Rates, rng: np.random.Generator) -> dic
     found = {}
     for group, (name, size) in enumerate(zip(Occupancy.model_fields, sizes, strict=True)):
         direction = np.zeros((5, rates.classes))
-        direction[group] = rng.normal(size=rates.classes) / size
+        coefficients = rng.uniform(0.5, 1.5, rates.classes) * rng.choice([-1, 1], rates.classes)
+        direction[group] = coefficients / size
         low, high = face(data, direction.ravel())
         found[name] = high - low
     return found

@@ -1,0 +1,100 @@
+"""Thousands of damaged files: never a traceback, never a wrong acceptance or refusal."""
+
+import json
+import random
+import tomllib
+from pathlib import Path
+
+import pytest
+from gnr.checks import rates_not_representable
+from gnr.cli.app import run
+from gnr.errors import InputError
+from gnr.reading import load, shipped_instances
+from oracles.format_oracle import is_valid
+
+TEXTS = [file.read_text() for file in shipped_instances().values()]
+TEXTS.append(TEXTS[-1] + '\n[[slis]]\nkind = "mean_tpot"\nat_most = 0.03\nclass = "decode-heavy"\n')
+VALUES = (
+    "0 -1 1 2 16.0 1e3 1e-400 1e400 9e99 -0.0 inf -inf nan true false 0x10 1_000 'text' \"\" [] {} "
+    "[1] {a=1} 2026-01-01 10:00:00 99999999999999999999999 1e308 5e-324 \"1e3\""
+).split()
+KEYS = "notes title base slis gpu class name at_least penalty_weight memory length_law x".split()
+
+
+def mutate(text: str, rng: random.Random) -> bytes:
+    """Return `text` with one to three pieces of damage."""
+    for _ in range(rng.randint(1, 3)):
+        lines = text.split("\n")
+        line = rng.randrange(len(lines))
+        kind = rng.randrange(9)
+        if kind == 0 and "=" in lines[line]:
+            lines[line] = lines[line].split("=")[0] + "= " + rng.choice(VALUES)
+        elif kind == 1:
+            lines.insert(line, f"{rng.choice(KEYS)} = {rng.choice(VALUES)}")
+        elif kind == 2:
+            del lines[line]
+        elif kind == 3:
+            lines.insert(rng.randrange(len(lines)), lines[line])
+        elif kind == 4:
+            lines.insert(line, f"[{rng.choice(KEYS)}]")
+        elif kind == 5 and lines[line]:
+            at = rng.randrange(len(lines[line]))
+            lines[line] = lines[line][:at] + chr(rng.randrange(1, 300)) + lines[line][at + 1 :]
+        elif kind == 6:
+            lines[line] = lines[line].replace(" = ", rng.choice(["_x = ", " == ", " ", " = -"]))
+        elif kind == 7 and "=" in lines[line]:
+            lines[line] = rng.choice(KEYS) + " =" + lines[line].split("=", 1)[1]
+        elif kind == 8:
+            lines[line : line + 2] = reversed(lines[line : line + 2])
+        text = "\n".join(lines)
+    content = text.encode()
+    if rng.random() < 0.05:
+        at = rng.randrange(len(content))
+        content = content[:at] + bytes([rng.randrange(256)]) + content[at + rng.randrange(3) :]
+    return content
+
+
+def judge(content: bytes) -> bool | None:
+    """Return whether the file is valid; None where only its magnitudes decide."""
+    try:
+        data = tomllib.loads(content.decode("utf-8-sig"))
+    except (ValueError, RecursionError):
+        return False
+    if not is_valid(data):
+        return False
+    return None if list(rates_not_representable(data)) else True
+
+
+def check_mutants(count: int, seed: int, folder: Path) -> dict[bool, int]:
+    rng, file = random.Random(seed), folder / "mutant.toml"
+    seen = {True: 0, False: 0}
+    for _ in range(count):
+        content = mutate(rng.choice(TEXTS), rng)
+        file.write_bytes(content)
+        try:
+            load(file)
+            accepted = True
+        except InputError as refusal:
+            accepted = False
+            assert all(problem.message and problem.check for problem in refusal.problems)
+        verdict = judge(content)
+        assert accepted is bool(verdict), content.decode(errors="replace")
+        seen[accepted] += 1
+    return seen
+
+
+def test_ten_thousand_mutants_are_judged_rightly(tmp_path: Path) -> None:
+    seen = check_mutants(10_000, 1, tmp_path)
+    assert min(seen.values()) > 1_000, "both verdicts were put to the test"
+
+
+def test_mutants_through_the_command_line_end_in_a_clear_way(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rng, file = random.Random(3), tmp_path / "mutant.toml"
+    for _ in range(150):
+        file.write_bytes(mutate(rng.choice(TEXTS), rng))
+        code = run(["solve", str(file), "--json"])
+        document = json.loads(capsys.readouterr().out)
+        assert code in (0, 1, 2, 3)
+        assert ("error" in document) == (code == 2)

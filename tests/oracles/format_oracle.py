@@ -1,0 +1,103 @@
+"""Is this parsed TOML a valid instance? The rules of the file format, restated plainly.
+
+Independent of the schema and of the checks: used to judge what they accept.
+"""
+
+import math
+import re
+from typing import Any
+
+REAL = "real"
+TABLES: dict[str, dict[str, Any]] = {
+    "": {
+        "schema_version": int,
+        "name": str,
+        "title": str,
+        "source": str,
+        "gpu": dict,
+        "prices": dict,
+        "classes": list,
+    },
+    "gpu": {"batch_slots": int, "chunk_tokens": int, "iteration_time": dict},
+    "time": {"base": REAL, "per_chunk_token": REAL, "decode_only": REAL},
+    "prices": {"scheme": str, "prompt_token": REAL, "output_token": REAL},
+    "class": {
+        "name": str,
+        "prompt_tokens": REAL,
+        "output_tokens": REAL,
+        "arrival_rate": REAL,
+        "patience_rate": REAL,
+    },
+    "sli": {"kind": str},
+}
+OPTIONAL: dict[str, dict[str, Any]] = {
+    "": {"notes": str, "slis": list},
+    "sli": {"at_most": REAL, "at_least": REAL, "penalty_weight": REAL, "class": str, "name": str},
+}
+
+
+def is_valid(data: dict[str, Any]) -> bool:
+    """Tell whether the parsed file is a valid instance, leaving extreme magnitudes open."""
+    if not _shape(data, "") or not _shape(data["gpu"], "gpu") or not _shape(data["prices"], "prices"):
+        return False
+    gpu, time, prices = data["gpu"], data["gpu"]["iteration_time"], data["prices"]
+    classes, slis = data["classes"], data.get("slis", [])
+    if not _shape(time, "time") or not classes:
+        return False
+    if not all(_shape(each, "class") for each in classes):
+        return False
+    if not all(_shape(each, "sli") for each in slis):
+        return False
+    names = [each["name"] for each in classes]
+    return (
+        data["schema_version"] == 1
+        and re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", data["name"]) is not None
+        and gpu["batch_slots"] >= 2
+        and gpu["chunk_tokens"] >= 1
+        and time["decode_only"] > 0
+        and time["base"] + time["per_chunk_token"] * gpu["chunk_tokens"] > 0
+        and prices["scheme"] in ("bundled", "separate")
+        and min(prices["prompt_token"], prices["output_token"]) >= 0
+        and max(prices["prompt_token"], prices["output_token"]) > 0
+        and len(set(names)) == len(names)
+        and all(names)
+        and all(
+            min(each["prompt_tokens"], each["output_tokens"]) >= 1
+            and each["arrival_rate"] > 0
+            and each["patience_rate"] >= 0
+            for each in classes
+        )
+        and _slis_are_valid(slis, names)
+    )
+
+
+def _slis_are_valid(slis: list[dict[str, Any]], classes: list[str]) -> bool:
+    keys = ["prefill_capacity", "mixed_decode_capacity", "solo_decode_capacity"]
+    for each in slis:
+        if sum(key in each for key in ("at_most", "at_least", "penalty_weight")) != 1:
+            return False
+        if each.get("penalty_weight", 1) <= 0 or each.get("class", classes[0]) not in classes:
+            return False
+        if not re.fullmatch(r"[a-z][a-z0-9_]*", each["kind"]) or each.get("name") == "":
+            return False
+        default = each["kind"] + (f":{each['class']}" if "class" in each else "")
+        keys.append(each.get("name", default))
+    return len(set(keys)) == len(keys)
+
+
+def _shape(table: Any, kind: str) -> bool:
+    """Tell whether all keys are there, none is unknown, and all have their types."""
+    if type(table) is not dict:
+        return False
+    required, optional = TABLES[kind], OPTIONAL.get(kind, {})
+    if not set(required) <= set(table) or not set(table) <= set(required) | set(optional):
+        return False
+    return all(_has_type(value, {**required, **optional}[key]) for key, value in table.items())
+
+
+def _has_type(value: Any, wanted: Any) -> bool:
+    if wanted is REAL:
+        if type(value) is int:
+            return abs(value) < 10**308
+        return type(value) is float and math.isfinite(value)
+    return type(value) is wanted
