@@ -35,7 +35,7 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check .
 
 types: $(STAMP)
-	$(BIN)/python tests/packaging/typeview.py build/typeview
+	$(BIN)/python tests/packaging_tools.py build/typeview
 	MYPYPATH=build/typeview $(BIN)/mypy -p gnr
 
 wheel-check: $(STAMP)

@@ -48,7 +48,7 @@ def problems_in(data: Mapping[str, Any], file: str) -> list[Problem]:
 
 
 def duplicate_class_name(data: Mapping[str, Any]) -> Iterator[Fault]:
-    """Two classes have the same name."""
+    """Find two classes of the same name."""
     first: dict[str, int] = {}
     for index, each in _tables(data, "classes"):
         name = each.get("name")
@@ -65,7 +65,7 @@ def duplicate_class_name(data: Mapping[str, Any]) -> Iterator[Fault]:
 
 
 def no_price(data: Mapping[str, Any]) -> Iterator[Fault]:
-    """Both token prices are zero, so nothing can be earned."""
+    """Find token prices that are both zero, so that nothing can be earned."""
     prices = _table(data, "prices")
     if _number(prices, "prompt_token") == 0 and _number(prices, "output_token") == 0:
         yield Fault(
@@ -77,7 +77,7 @@ def no_price(data: Mapping[str, Any]) -> Iterator[Fault]:
 
 
 def mixed_time_not_positive(data: Mapping[str, Any]) -> Iterator[Fault]:
-    """The iteration-time law gives a mixed iteration that takes no time."""
+    """Find an iteration-time law by which a mixed iteration takes no time."""
     gpu = _table(data, "gpu")
     time = _table(gpu, "iteration_time")
     base, slope = _number(time, "base"), _number(time, "per_chunk_token")
@@ -95,7 +95,7 @@ def mixed_time_not_positive(data: Mapping[str, Any]) -> Iterator[Fault]:
 
 
 def rates_not_representable(data: Mapping[str, Any]) -> Iterator[Fault]:
-    """A derived rate overflows or vanishes in floating point."""
+    """Find a class with a derived rate that overflows or vanishes in floating point."""
     gpu, prices = _table(data, "gpu"), _table(data, "prices")
     time = _table(gpu, "iteration_time")
     for index, each in _tables(data, "classes"):
@@ -126,7 +126,7 @@ def rates_not_representable(data: Mapping[str, Any]) -> Iterator[Fault]:
 
 
 def sli_bound(data: Mapping[str, Any]) -> Iterator[Fault]:
-    """An SLI does not have exactly one of at_most, at_least, penalty_weight."""
+    """Find an SLI without exactly one of at_most, at_least, penalty_weight."""
     for index, each in _tables(data, "slis"):
         given = [key for key in ("at_most", "at_least", "penalty_weight") if key in each]
         if len(given) != 1:
@@ -140,7 +140,7 @@ def sli_bound(data: Mapping[str, Any]) -> Iterator[Fault]:
 
 
 def sli_unknown_class(data: Mapping[str, Any]) -> Iterator[Fault]:
-    """An SLI names a class that the file does not have."""
+    """Find an SLI about a class that the file does not have."""
     names = [each.get("name") for _, each in _tables(data, "classes")]
     for index, each in _tables(data, "slis"):
         name = each.get("class")
@@ -154,7 +154,7 @@ def sli_unknown_class(data: Mapping[str, Any]) -> Iterator[Fault]:
 
 
 def duplicate_sli_name(data: Mapping[str, Any]) -> Iterator[Fault]:
-    """Two SLIs would have the same key in results, or one that a capacity has."""
+    """Find SLIs with the same key in results, or with that of a capacity."""
     taken = dict.fromkeys(CAPACITIES, "a capacity")
     for index, each in _tables(data, "slis"):
         kind, owner = each.get("kind"), each.get("class")

@@ -15,7 +15,6 @@ from gnr.plots.save import save_figure
 from gnr.rates import rates_of
 from gnr.result import Solution
 
-
 MOST_CLASSES = 40
 """Classes with which a picture is still readable."""
 

@@ -135,7 +135,7 @@ def _explain_extra(location: tuple[int | str, ...]) -> Explanation:
         return (
             "misplaced-key",
             path,
-            f"is a top-level key, but after a table header it belongs to {format_path(location[:-1])}",
+            f"is a top-level key, but here it belongs to the table {format_path(location[:-1])}",
             "move the line above the first [table] header",
         )
     siblings = _keys(owner) if owner is not None else []

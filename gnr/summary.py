@@ -1,5 +1,6 @@
 """The terminal summary of a solution, for a planner who has not read the paper."""
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -122,7 +123,7 @@ def compare(solutions: Sequence[Solution]) -> Any:
 
 def to_html(solution: Solution) -> str:
     """Return the summary as HTML for a notebook."""
-    console = Console(record=True, width=120, file=_Nowhere())
+    console = Console(record=True, width=120, file=io.StringIO())
     console.print(summarize(solution))
     return console.export_html(inline_styles=True, code_format="<pre>{code}</pre>")
 
@@ -319,13 +320,3 @@ def _per_million(solution: Solution) -> str:
 
 def _milliseconds(seconds: float | None) -> str:
     return "-" if seconds is None else f"{1e3 * seconds:.1f} ms"
-
-
-class _Nowhere:
-    """A stream that drops what is written to it."""
-
-    def write(self, text: str) -> int:
-        return len(text)
-
-    def flush(self) -> None:
-        return None

@@ -159,7 +159,7 @@ def _call_pyomo(solver: Any, model: Any, presolve: str) -> Any:
 
 
 def _new_highs(large: bool) -> Any:
-    solver = highspy.Highs()
+    solver: Any = highspy.Highs()  # type: ignore[no-untyped-call]
     solver.silent()
     solver.setOptionValue("threads", 1)
     solver.setOptionValue("primal_feasibility_tolerance", TOLERANCE)

@@ -23,14 +23,15 @@ def infeasibility(rates: Rates, point: Point) -> float:
     prefill = rates.arrival_rate - started - rates.patience_rate * point.prefill_queue
     decode = started - decoded - rates.patience_rate * point.decode_queue
     lowest = min(float(values.min()) for values in vars(point).values())
-    return max(
+    violations = (
         used - 1,
         -mixed_room / rates.batch_slots,
         -solo_room / rates.batch_slots,
         -lowest / rates.batch_slots,
-        float(np.max(np.abs(prefill) / rates.arrival_rate)),
-        float(np.max(np.abs(decode) / rates.arrival_rate)),
+        np.max(np.abs(prefill) / rates.arrival_rate),
+        np.max(np.abs(decode) / rates.arrival_rate),
     )
+    return float(max(violations))
 
 
 def suboptimality(

@@ -3,6 +3,7 @@
 Verbs return their exit code. Nothing heavy is imported here: `gnr --help` stays quick.
 """
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -18,15 +19,14 @@ from gnr.errors import InputError, Problem
 app = typer.Typer(
     name="gnr",
     help="Which requests to start on a cluster of GPUs, where and in what mix, to earn the most.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # rich help takes longer to import than all the rest
 )
-app.command("new")(new_verb.new)
-app.command("check")(check_verb.check)
-app.command("solve")(solve_verb.solve)
-app.command("draw")(draw_verb.draw)
+app.command("new", short_help="Write an instance file to start from.")(new_verb.new)
+app.command("check", short_help="Check instance files; tell their load.")(check_verb.check)
+app.command("solve", short_help="Find the optimal plan and its prices.")(solve_verb.solve)
+app.command("draw", short_help="Draw the network with the optimal flows.")(draw_verb.draw)
 
 
 def _print_version(wanted: bool) -> None:
@@ -48,7 +48,7 @@ def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code; never lets a traceback out."""
     as_json = "--json" in arguments
     try:
-        code = app(list(arguments), standalone_mode=False)
+        code = app(list(arguments) or ["--help"], prog_name="gnr", standalone_mode=False)
         sys.stdout.flush()
     except InputError as error:
         report_problems(error.problems, as_json)
@@ -59,8 +59,9 @@ def run(arguments: Sequence[str]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         sys.stderr.write("gnr: interrupted; files already written are complete\n")
         return ExitCode.INTERRUPTED
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader has gone; there is nobody to tell
+    except (BrokenPipeError, SystemExit):  # typer leaves with SystemExit when a pipe closes
+        # The reader has gone: what is left in the buffer goes nowhere, without complaint.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.DONE
     except Exception as error:
         report_crash(error, arguments, as_json)

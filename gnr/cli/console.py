@@ -105,7 +105,8 @@ def load_all(sources: Sequence[str], overrides: Sequence[str]) -> list[Any]:
     """
     from gnr.reading import load
 
-    instances, problems = [], []
+    instances: list[Any] = []
+    problems: list[Problem] = []
     for source in sources:
         try:
             instances.append(load(source, overrides))

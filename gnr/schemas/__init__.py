@@ -60,8 +60,9 @@ DOCUMENTS: dict[str, type[BaseModel]] = {
 
 def schema_of(name: str) -> dict[str, Any]:
     """Return the JSON Schema of a document, generated from its model."""
-    mode = "validation" if name == "instance" else "serialization"
-    return DOCUMENTS[name].model_json_schema(by_alias=True, mode=mode)
+    return DOCUMENTS[name].model_json_schema(
+        by_alias=True, mode="validation" if name == "instance" else "serialization"
+    )
 
 
 def render(name: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from gnr.models import closed_form
 from gnr.models.point import (
     Multipliers,

@@ -1,6 +1,7 @@
 """The figures of THEORY 11.2 and 11.3, to the digits printed there."""
 
 import pytest
+
 from gnr.models.steady_state import solve
 from gnr.reading import load
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from gnr.models.steady_state import solve
 from gnr.plan import Occupancy
 from gnr.rates import Rates, rates_of

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+
 from gnr.instance import Instance
 from gnr.models.steady_state import solve
 from gnr.reading import build

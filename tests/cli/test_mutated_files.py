@@ -6,6 +6,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+
 from gnr.checks import rates_not_representable
 from gnr.cli.app import run
 from gnr.errors import InputError
@@ -15,10 +16,14 @@ from oracles.format_oracle import is_valid
 TEXTS = [file.read_text() for file in shipped_instances().values()]
 TEXTS.append(TEXTS[-1] + '\n[[slis]]\nkind = "mean_tpot"\nat_most = 0.03\nclass = "decode-heavy"\n')
 VALUES = (
-    "0 -1 1 2 16.0 1e3 1e-400 1e400 9e99 -0.0 inf -inf nan true false 0x10 1_000 'text' \"\" [] {} "
-    "[1] {a=1} 2026-01-01 10:00:00 99999999999999999999999 1e308 5e-324 \"1e3\""
-).split()
-KEYS = "notes title base slis gpu class name at_least penalty_weight memory length_law x".split()
+    "0", "-1", "1", "2", "16.0", "1e3", "1e-400", "1e400", "9e99", "-0.0", "inf", "-inf", "nan",
+    "true", "false", "0x10", "1_000", "'text'", '""', "[]", "{}", "[1]", "{a=1}", "2026-01-01",
+    "10:00:00", "99999999999999999999999", "1e308", "5e-324", '"1e3"',
+)  # fmt: skip
+KEYS = (
+    "notes", "title", "base", "slis", "gpu", "class", "name", "at_least", "penalty_weight",
+    "memory", "length_law", "x",
+)  # fmt: skip
 
 
 def mutate(text: str, rng: random.Random) -> bytes:
@@ -75,8 +80,8 @@ def check_mutants(count: int, seed: int, folder: Path) -> dict[bool, int]:
             load(file)
             accepted = True
         except InputError as refusal:
-            accepted = False
-            assert all(problem.message and problem.check for problem in refusal.problems)
+            accepted, told = False, refusal.problems
+            assert all(problem.message for problem in told)
         verdict = judge(content)
         assert accepted is bool(verdict), content.decode(errors="replace")
         seen[accepted] += 1

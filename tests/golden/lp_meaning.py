@@ -25,7 +25,9 @@ def parse(text: str) -> dict[str, Row]:
     rows, _, bounds = rest.partition("bounds")
     sense = head.split()[0]
     found = {"objective": _row(head.split(":", 1)[1], sense)}
-    for label, body in re.findall(r"^(\S+):\n(.*?)(?=^\S+:\n|\Z)", rows.strip() + "\n", re.M | re.S):
+    for label, body in re.findall(
+        r"^(\S+):\n(.*?)(?=^\S+:\n|\Z)", rows.strip() + "\n", re.M | re.S
+    ):
         name = re.sub(r"^c_[eul]_(.*)_$", r"\1", label)
         left, relation, right = re.split(r"(<=|>=|=)", body)
         found[name] = _row(left, relation, float(right))

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pyomo.environ as pyo
 import pytest
+
 from gnr.models import constraints, objectives, programs
 from gnr.rates import compute_rates
 from golden.lp_meaning import parse

@@ -38,7 +38,11 @@ OPTIONAL: dict[str, dict[str, Any]] = {
 
 def is_valid(data: dict[str, Any]) -> bool:
     """Tell whether the parsed file is a valid instance, leaving extreme magnitudes open."""
-    if not _shape(data, "") or not _shape(data["gpu"], "gpu") or not _shape(data["prices"], "prices"):
+    if (
+        not _shape(data, "")
+        or not _shape(data["gpu"], "gpu")
+        or not _shape(data["prices"], "prices")
+    ):
         return False
     gpu, time, prices = data["gpu"], data["gpu"]["iteration_time"], data["prices"]
     classes, slis = data["classes"], data.get("slis", [])

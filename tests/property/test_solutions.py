@@ -5,19 +5,20 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gnr.models.chosen_optimum import drain_decode_buffer
 from gnr.models.point import (
     Multipliers,
     Point,
     bundled_weights,
     separate_weights,
 )
-from gnr.models.chosen_optimum import drain_decode_buffer
 from gnr.models.steady_state import solve
 from gnr.models.verification import infeasibility, suboptimality
 from gnr.rates import rates_of
 from gnr.reading import build
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from random_instances import REGIMES, random_data
 
 raw = st.builds(

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from gnr.checks import warnings_for
 from gnr.errors import InputError
 from gnr.instance import Instance

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from gnr.checks import CHECKS
 from gnr.errors import InputError
 from gnr.reading import FILE_CHECKS, load

@@ -3,6 +3,7 @@
 from collections import Counter
 
 import pytest
+
 from gnr.drawing import occupancy_of
 from gnr.models.steady_state import solve
 from gnr.network import TRANSIENT, Kind, Station, build_network, steady_flows

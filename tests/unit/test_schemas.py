@@ -5,6 +5,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+
 from gnr.errors import InputError
 from gnr.reading import load, shipped_instances
 from gnr.schemas import DOCUMENTS, read_schema, schema_of

@@ -5,6 +5,7 @@ from typing import Any
 
 import pyomo.environ as pyo
 import pytest
+
 from gnr.models.solver import Status, optimize, optimize_scaled
 
 ROUTES = (optimize, optimize_scaled)

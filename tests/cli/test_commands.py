@@ -1,0 +1,332 @@
+"""Every verb as a user runs it: output, exit code, JSON, files."""
+
+import json
+import os
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from gnr.cli.app import run
+from gnr.reading import shipped_instances
+from gnr.schemas import read_schema
+
+SHIPPED = list(shipped_instances())
+HEAVY = ("pyomo", "sympy", "numba", "numpy", "networkx", "pydantic", "matplotlib")
+
+
+def gnr(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    """Run one command in this process; return exit code, stdout and stderr."""
+    code = run(arguments)
+    printed = capsys.readouterr()
+    return code, printed.out, printed.err
+
+
+def gnr_json(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, Any]:
+    code, out, _ = gnr(capsys, *arguments, "--json")
+    return code, json.loads(out)
+
+
+def test_help_imports_nothing_heavy() -> None:
+    script = (
+        "import sys; from gnr.cli.app import run; code = run(['--help']);"
+        f"loaded = [m for m in {HEAVY} if m in sys.modules]; sys.exit(code or bool(loaded))"
+    )
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+def test_help_names_every_verb_and_no_arguments_mean_help(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    _, shown, _ = gnr(capsys, "--help")
+    for verb in ("new", "check", "solve", "draw"):
+        assert f"\n  {verb} " in shown
+        assert gnr(capsys, verb, "--help")[0] == 0
+    assert gnr(capsys)[:2] == (0, shown)
+    assert gnr(capsys, "--version")[1].startswith("gnr 0.")
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_solve_prints_the_documented_json(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code, document = gnr_json(capsys, "solve", name, "--gpus", "100")
+    assert code == 0
+    jsonschema.validate(document, read_schema("solve"))
+    assert document["instance"] == name
+    assert {
+        "schema_version", "instance", "status", "scheme", "revenue_rate", "penalty", "classes",
+        "totals", "marginals", "tpot", "unique", "plan", "shortfall", "warnings", "provenance",
+    } <= set(document)  # fmt: skip
+    assert {
+        "name", "prefill", "mixed_decode", "solo_decode", "prefill_queue", "decode_queue",
+        "marginal_value", "decode_marginal",
+    } == set(document["classes"][0])  # fmt: skip
+    assert set(document["tpot"]) == {"capacity", "token_mean"}
+    plan = document["plan"]
+    assert plan["gpus"] == plan["mixed_gpus"] + plan["solo_gpus"] == 100
+
+
+def test_json_has_the_published_values_at_full_precision(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    _, document = gnr_json(capsys, "solve", "two-class")
+    assert document["revenue_rate"] == pytest.approx(297.7031698642446, rel=1e-12)
+    assert document["plan"] is None
+    _, document = gnr_json(capsys, "solve", "two-class-separate")
+    assert document["revenue_rate"] == pytest.approx(298.58655675, rel=1e-12)
+    provenance = document["provenance"]
+    assert set(provenance["versions"]) == {"python", "pyomo", "highspy", "numpy", "cupy"}
+    assert len(provenance["instance_sha256"]) == 64
+
+
+def test_several_instances_make_one_table_or_one_list(capsys: pytest.CaptureFixture[str]) -> None:
+    code, document = gnr_json(capsys, "solve", *SHIPPED)
+    assert code == 0
+    assert [each["instance"] for each in document["results"]] == SHIPPED
+    code, out, _ = gnr(capsys, "solve", *SHIPPED)
+    assert code == 0
+    assert all(name in out for name in SHIPPED)
+
+
+def test_summary_tells_a_planner_what_matters(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = gnr(capsys, "solve", "two-class", "--gpus", "500")
+    assert (code, err) == (0, "")
+    for expected in (
+        "297.703 money/s per GPU",
+        "1,071,731 per GPU-hour",
+        "per million tokens",
+        "21.3% of the GPUs prefill",
+        "Decode slots are the bottleneck",
+        "one more GPU",
+        "107 mixed",
+        "393 solo",
+        "264.461",
+        "23.6 ms",
+    ):
+        assert expected in out
+
+
+def test_bare_summary_has_no_colour_codes(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "\x1b" not in gnr(capsys, "solve", "two-class")[1]
+
+
+def test_set_asks_what_if(capsys: pytest.CaptureFixture[str]) -> None:
+    _, document = gnr_json(capsys, "solve", "two-class", "--set", "prices.scheme=separate")
+    assert document["revenue_rate"] == pytest.approx(298.58655675)
+    assert document["provenance"]["options"]["set"] == ["prices.scheme=separate"]
+    _, document = gnr_json(capsys, "solve", "two-class-separate", "--empty-decode-buffer")
+    assert document["revenue_rate"] == pytest.approx(297.7031698642446)
+
+
+def test_infeasible_instance_says_what_is_short_and_ends_with_1(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    stuck = ("--set", "classes.decode-heavy.patience_rate=0",
+             "--set", "classes.decode-heavy.arrival_rate=2")  # fmt: skip
+    code, document = gnr_json(capsys, "solve", "two-class", *stuck, "--out", str(tmp_path))
+    assert code == 1
+    jsonschema.validate(document, read_schema("solve"))
+    assert document["status"] == "infeasible"
+    assert document["revenue_rate"] is None
+    served = 24.1953984 / 862.5287317 * 25.64719083  # kappa B / weight * mu_p
+    assert document["shortfall"][0]["by"] == pytest.approx(2 - served, rel=1e-8)
+    assert "decode-heavy" in document["shortfall"][0]["requirement"]
+    assert json.loads((tmp_path / "two-class.solution.json").read_text()) == document
+    code, out, _ = gnr(capsys, "solve", "two-class", *stuck)
+    assert code == 1
+    assert "short by" in out
+
+
+def test_warnings_go_to_stderr_and_into_the_result(capsys: pytest.CaptureFixture[str]) -> None:
+    change = ("--set", "gpu.iteration_time.decode_only=0.04")
+    code, out, err = gnr(capsys, "solve", "two-class", "--json", *change)
+    assert code == 0
+    assert len(json.loads(out)["warnings"]) == 2
+    assert err.count("warning: two-class:") == 2
+
+
+def test_out_writes_json_and_a_picture(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    folder = tmp_path / "new" / "folder"
+    code, out, _ = gnr(capsys, "solve", "two-class", "--json", "--out", str(folder))
+    assert code == 0
+    assert json.loads((folder / "two-class.solution.json").read_text()) == json.loads(out)
+    assert (folder / "two-class.plan.png").read_bytes().startswith(b"\x89PNG")
+    picture = (folder / "two-class.plan.svg").read_text()
+    assert "decode-heavy" in picture
+    gnr(capsys, "solve", "two-class", "--out", str(tmp_path / "again"))
+    assert (tmp_path / "again" / "two-class.plan.svg").read_text() == picture, "reproducible"
+
+
+def test_cite_prints_bibtex_and_keeps_json_clean(capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = gnr(capsys, "solve", "two-class", "--cite")
+    assert out.count("@") >= 4
+    assert "2602.02987" in out
+    _, out, err = gnr(capsys, "solve", "two-class", "--cite", "--json")
+    json.loads(out)
+    assert "@software{gnr" in err
+
+
+def test_slis_are_refused_clearly_until_they_come(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    file = tmp_path / "promises.toml"
+    text = shipped_instances()["two-class"].read_text()
+    file.write_text(text + '\n[[slis]]\nkind = "mean_tpot"\nat_most = 0.03\n')
+    assert gnr(capsys, "check", str(file))[0] == 0
+    code, _, err = gnr(capsys, "solve", str(file))
+    assert code == 2
+    assert "slis[0]" in err
+    assert "mean_tpot" in err
+
+
+def test_check_tells_the_load(capsys: pytest.CaptureFixture[str]) -> None:
+    code, document = gnr_json(capsys, "check", *SHIPPED)
+    assert code == 0
+    for each in document["results"]:
+        jsonschema.validate(each, read_schema("check"))
+    loads = {each["instance"]: each["decode_load"] for each in document["results"]}
+    assert loads["dolly-eight-class"] == pytest.approx(1.2)
+    assert loads["azure-2023-conversation"] == pytest.approx(1.1)
+    assert "kappa" in gnr(capsys, "check", "two-class")[1]
+
+
+def test_check_tells_the_faults_of_all_files_at_once(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    for name, text in (("a", "x = 1"), ("b", "= 2")):
+        (tmp_path / f"{name}.toml").write_text(text)
+    code, out, err = gnr(capsys, "check", str(tmp_path / "a.toml"), str(tmp_path / "b.toml"))
+    assert (code, out) == (2, "")
+    assert "a.toml: gpu: is missing" in err
+    assert "a.toml: x: is not a known key" in err
+    assert "b.toml: is not valid TOML" in err
+
+
+def test_new_writes_a_valid_commented_file_once(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    file = tmp_path / "My Cluster.toml"
+    assert gnr(capsys, "new", str(file))[0] == 0
+    assert file.read_text().count("#") > 10
+    assert gnr(capsys, "check", str(file))[0] == 0
+    code, document = gnr_json(capsys, "solve", str(file))
+    assert (code, document["instance"]) == (0, "my-cluster")
+    code, _, err = gnr(capsys, "new", str(file))
+    assert code == 2
+    assert "exists already" in err
+    assert gnr(capsys, "new", str(tmp_path / "none" / "x.toml"))[0] == 2
+
+
+def test_draw_writes_pictures_and_a_graph_with_flows(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    import networkx as nx
+
+    code, document = gnr_json(capsys, "draw", "dolly-eight-class", "--out", str(tmp_path))
+    assert code == 0
+    jsonschema.validate(document, read_schema("draw"))
+    assert [Path(file).suffix for file in document["files"]] == [".svg", ".png", ".graphml"]
+    ET.parse(tmp_path / "dolly-eight-class.network.svg")
+    graph = nx.read_graphml(tmp_path / "dolly-eight-class.network.graphml")
+    assert graph.number_of_nodes() == 8 * 8
+    assert graph.number_of_edges() == 8 * 11
+    arrivals = graph.edges["open-qa/arrivals", "open-qa/prefill_queue"]
+    assert arrivals["flow"] == pytest.approx(0.6171, abs=5e-5)
+
+
+def test_draw_without_flows_needs_no_solution(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    arguments = ("draw", "two-class", "--out", str(tmp_path), "--no-flows", "--format", "svg")
+    code, document = gnr_json(capsys, *arguments)
+    assert (code, document["status"], len(document["files"])) == (0, None, 1)
+    assert "S_dm" in (tmp_path / "two-class.network.svg").read_text()
+
+
+def test_draw_of_an_infeasible_instance_is_a_negative_with_a_warning(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    stuck = ("--set", "classes.0.patience_rate=0", "--set", "classes.0.arrival_rate=2")
+    code, document = gnr_json(capsys, "draw", "two-class", "--out", str(tmp_path), *stuck)
+    assert (code, document["status"]) == (1, "infeasible")
+    assert "no flows" in document["warnings"][0]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("solve",),
+        ("solve", "nope"),
+        ("solve", "none.toml"),
+        ("solve", "."),
+        ("solve", "two-class", "--gpus", "0"),
+        ("solve", "two-class", "--gpus", "many"),
+        ("solve", "two-class", "--unknown"),
+        ("solve", "two-class", "--set", "gpu.batch_slots"),
+        ("solve", "two-class", "--set", "gpus.batch_slots=3"),
+        ("solve", "two-class", "--set", "gpu.batch_slots=1"),
+        ("solve", "two-class", "--out", os.devnull),
+        ("draw", "two-class", "--format", "bmp"),
+        ("frobnicate",),
+    ],
+)
+def test_bad_input_ends_with_2_a_message_and_nothing_on_stdout(
+    arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    code, out, err = gnr(capsys, *arguments)
+    assert (code, out) == (2, "")
+    assert err
+    assert "Traceback" not in err
+    if arguments[0] != "frobnicate":
+        code, document = gnr_json(capsys, *arguments)
+        assert code == 2
+        jsonschema.validate(document, read_schema("error"))
+        assert document["error"]["code"] == 2
+
+
+def test_internal_error_ends_with_4_and_a_report(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("planted")
+
+    monkeypatch.setattr("gnr.models.steady_state.solve", broken)
+    code, out, err = gnr(capsys, "solve", "two-class")
+    assert (code, out) == (4, "")
+    assert "Traceback" not in err
+    report = Path(err.split("the report is in ")[1].split(";")[0])
+    assert "planted" in report.read_text()
+    report.unlink()
+
+
+def test_interrupt_ends_with_130(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("gnr.models.steady_state.solve", interrupted)
+    assert gnr(capsys, "solve", "two-class")[0] == 130
+
+
+def test_the_installed_command_runs_anywhere(tmp_path: Path) -> None:
+    command = Path(sys.executable).with_name("gnr")
+    done = subprocess.run(
+        [command, "solve", "two-class", "--json"], cwd=tmp_path, capture_output=True, check=True
+    )
+    assert json.loads(done.stdout)["status"] == "optimal"
+
+
+def test_a_closed_pipe_is_no_error() -> None:
+    command = Path(sys.executable).with_name("gnr")
+    done = subprocess.run(
+        ["bash", "-c", f"{command} solve two-class --json | head -c 1; exit ${{PIPESTATUS[0]}}"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode in (0, 1)
+    assert "Traceback" not in done.stderr
