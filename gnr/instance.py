@@ -7,7 +7,6 @@ faults at once.
 """
 
 import hashlib
-import json
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -140,10 +139,8 @@ class Instance(_Part):
     def sha256(self) -> str:
         """Return the SHA-256 of the resolved instance, in hexadecimal.
 
-        The digest is taken over canonical JSON, so layout and comments of the file do not
-        matter, and ``--set`` gives the same digest as the edited file.
+        The digest is taken over compact JSON with the keys in the order of the format, so
+        layout and comments of the file do not matter, and ``--set`` gives the same digest as the
+        edited file.
         """
-        canonical = json.dumps(
-            self.model_dump(mode="json", by_alias=True), sort_keys=True, separators=(",", ":")
-        )
-        return hashlib.sha256(canonical.encode()).hexdigest()
+        return hashlib.sha256(self.model_dump_json(by_alias=True).encode()).hexdigest()

@@ -34,9 +34,9 @@ def bundled_value(rates: Rates) -> Floats:
 
 def separate_value(rates: Rates) -> Floats:
     r"""Return the value of (P42) by eq. D5, a maximum over one variable, for any kappa > 0."""
-    order = np.argsort(-rates.decode_work, axis=-1, kind="stable")
-    upper = np.take_along_axis(np.broadcast_to(rates.full_prefill, order.shape), order, axis=-1)
-    slope = np.take_along_axis(np.broadcast_to(rates.decode_work, order.shape), order, axis=-1)
+    upper, slope = np.broadcast_arrays(rates.full_prefill, rates.decode_work)
+    order = np.argsort(-slope, axis=-1, kind="stable")
+    upper, slope = (np.take_along_axis(values, order, axis=-1) for values in (upper, slope))
     most = np.minimum(1.0, upper.sum(axis=-1, keepdims=True))
     starts = _sum_before(upper)
     ends = starts + upper

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from pyomo.common.gc_manager import PauseGC
 
 from gnr.arrays import Flags, Floats
 from gnr.checks import CAPACITIES, warnings_for
@@ -41,6 +42,18 @@ PROGRAMS = {
 """Program and revenue weights of each pricing scheme."""
 
 
+NO_NUMBERS: dict[str, Any] = {
+    "revenue_rate": None,
+    "classes": (),
+    "totals": None,
+    "marginals": {},
+    "gpu_value": None,
+    "tpot": None,
+    "unique": None,
+}
+"""What a `Solution` that is not optimal has in place of numbers."""
+
+
 def solve(
     instance: Instance,
     *,
@@ -63,8 +76,13 @@ def solve(
     InputError
         If the instance has SLIs, which this version does not optimise under.
     """
-    started = time.perf_counter()
     _refuse_slis(instance)
+    with PauseGC():  # a large model is many small objects, none of them garbage
+        return _solve(instance, empty_decode_buffer, dict(options or {}))
+
+
+def _solve(instance: Instance, empty_decode_buffer: bool, options: dict[str, Any]) -> Solution:
+    started = time.perf_counter()
     rates = rates_of(instance)
     build, weigh = PROGRAMS[instance.prices.scheme]
     weights = weigh(rates)
@@ -72,17 +90,8 @@ def solve(
     if empty_decode_buffer:
         programs.require_empty_decode_buffer(model)
     status, point, multipliers = _optimum(model, instance, rates, weights, empty_decode_buffer)
-    warnings = warnings_for(instance)
+    warnings, numbers = warnings_for(instance), NO_NUMBERS
     shortfall: tuple[Shortfall, ...] = ()
-    numbers: dict[str, Any] = {
-        "revenue_rate": None,
-        "classes": (),
-        "totals": None,
-        "marginals": {},
-        "gpu_value": None,
-        "tpot": None,
-        "unique": None,
-    }
     if status is Status.INFEASIBLE:
         shortfall = explain_shortfall(rates, [each.name for each in instance.classes])
     elif status is Status.OPTIMAL:
@@ -98,9 +107,7 @@ def solve(
         shortfall=shortfall,
         warnings=tuple(warnings),
         provenance=record(
-            instance.sha256(),
-            started,
-            {"empty_decode_buffer": empty_decode_buffer} | dict(options or {}),
+            instance.sha256(), started, {"empty_decode_buffer": empty_decode_buffer} | options
         ),
         **numbers,
     )
