@@ -42,11 +42,12 @@ def suboptimality(
     *,
     empty_decode_buffer: bool,
 ) -> float:
-    """Return a bound on (best revenue - revenue at `point`) / revenue at `point`.
+    """Return how far `point` and `multipliers` are from being optimal, relative to the revenue.
 
-    By weak duality: the dual value plus, for every dual constraint that is violated, the
-    violation times the most its variable can be. Holds for any multipliers whatever; small
-    only for nearly optimal ones.
+    The distance of the dual value from the revenue plus, for every dual constraint that is
+    violated, the violation times the most its variable can be. By weak duality a bound on
+    (best revenue - revenue at `point`) / revenue at `point`, for any multipliers whatever; small
+    only if both point and multipliers are nearly optimal.
     """
     revenue = weights.revenue(rates, point)
     dual = (
@@ -72,7 +73,7 @@ def suboptimality(
     if not empty_decode_buffer:
         started = np.where(impatient, rates.prefill * np.minimum(rates.full_prefill, 1.0), 0.0)
         slack += _excess(multipliers.decode_marginal, started)
-    return float((dual + slack - revenue) / revenue) if revenue > 0 else float("inf")
+    return float((abs(dual - revenue) + slack) / revenue) if revenue > 0 else float("inf")
 
 
 def _excess(costs: Floats, largest: Floats) -> float:

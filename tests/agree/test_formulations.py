@@ -25,6 +25,7 @@ from gnr.rates import Rates, rates_of
 from gnr.reading import build
 from gnr.result import Solution
 from oracles import linprog_oracle
+from random_feasible import random_feasible_point
 from random_instances import REGIMES, random_data
 
 RELATIVE = 1e-8
@@ -126,26 +127,6 @@ def test_closed_forms_do_not_speak_of_classes_that_never_leave() -> None:
     rates = rates_of(build(random_data(np.random.default_rng(8), patient=1.0), "x"))
     assert np.isnan(closed_form.bundled_value(rates))
     assert np.isnan(closed_form.separate_value(rates))
-
-
-def random_feasible_point(rng: np.random.Generator, rates: Rates) -> Point:
-    """Return a feasible point of (P40), all theta > 0: shares of what there is room for."""
-    prefill = rng.random(rates.classes) * rates.full_prefill
-    prefill *= rng.random() / max(1.0, prefill.sum())
-    used = prefill.sum()
-    mixed = rng.dirichlet(np.ones(rates.classes)) * (rates.batch_slots - 1) * used
-    solo = rng.dirichlet(np.ones(rates.classes)) * rates.batch_slots * (1 - used)
-    decoded = rates.mixed_decode * mixed + rates.solo_decode * solo
-    started = rates.prefill * prefill
-    fit = np.minimum(1.0, rng.random(rates.classes) * started / decoded)
-    mixed, solo = fit * mixed, fit * solo
-    return Point(
-        prefill,
-        mixed,
-        solo,
-        (rates.arrival_rate - started) / rates.patience_rate,
-        (started - rates.mixed_decode * mixed - rates.solo_decode * solo) / rates.patience_rate,
-    )
 
 
 def multipliers_of(solution: Solution) -> Multipliers:

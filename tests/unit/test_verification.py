@@ -1,0 +1,115 @@
+"""An answer that is not optimal is not called optimal, whatever the solver says."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gnr.instance import Instance
+from gnr.models import steady_state
+from gnr.models.point import Multipliers, Point, bundled_weights
+from gnr.models.solver import Outcome, Status, optimize
+from gnr.models.steady_state import solve
+from gnr.models.verification import ACCEPTED_ERROR, infeasibility, suboptimality
+from gnr.rates import rates_of
+from gnr.reading import load
+
+
+@pytest.fixture
+def base() -> tuple[Instance, Point, Multipliers]:
+    instance = load("two-class")
+    solution = solve(instance)
+    point = Point(
+        *(
+            np.array([getattr(each, field) for each in solution.classes])
+            for field in Point.__dataclass_fields__
+        )
+    )
+    multipliers = Multipliers(
+        *(worth or 0.0 for worth in solution.marginals.values()),
+        np.array([each.marginal_value for each in solution.classes]),
+        np.array([each.decode_marginal for each in solution.classes]),
+    )
+    return instance, point, multipliers
+
+
+def bound(instance: Instance, point: Point, multipliers: Multipliers) -> float:
+    rates = rates_of(instance)
+    weights = bundled_weights(rates)
+    return suboptimality(rates, weights, multipliers, point, empty_decode_buffer=False)
+
+
+def test_the_optimum_passes(base: Any) -> None:
+    instance, point, multipliers = base
+    assert infeasibility(rates_of(instance), point) <= 1e-14
+    assert abs(bound(instance, point, multipliers)) <= 1e-14
+
+
+@pytest.mark.parametrize("field", ["prefill", "mixed_decode", "solo_decode", "prefill_queue"])
+@pytest.mark.parametrize("factor", [1 + 1e-6, 1 - 1e-6])
+def test_a_point_moved_by_a_millionth_fails(base: Any, field: str, factor: float) -> None:
+    instance, point, multipliers = base
+    moved = replace(point, **{field: getattr(point, field) * factor})
+    wrong = max(infeasibility(rates_of(instance), moved), bound(instance, moved, multipliers))
+    assert wrong > ACCEPTED_ERROR
+
+
+@pytest.mark.parametrize(
+    "field",
+    ["mixed_decode_capacity", "solo_decode_capacity", "marginal_value", "decode_marginal"],
+)
+@pytest.mark.parametrize("factor", [1 + 1e-6, 1 - 1e-6, -1])
+def test_a_multiplier_moved_by_a_millionth_or_of_wrong_sign_fails(
+    base: Any, field: str, factor: float
+) -> None:
+    instance, point, multipliers = base
+    moved = replace(multipliers, **{field: getattr(multipliers, field) * factor})
+    assert bound(instance, point, moved) > ACCEPTED_ERROR
+
+
+class Liar:
+    """A solver whose answers are changed before they are passed on."""
+
+    def __init__(self, change: Any) -> None:
+        self.change, self.calls = change, 0
+
+    def __call__(self, model: Any) -> Outcome:
+        self.calls += 1
+        found = optimize(model)
+        self.change(model, found)
+        return found
+
+
+def halve_the_prefill(model: Any, found: Outcome) -> None:
+    for each in model.prefill_occupancy.values():
+        found.values[each] *= 0.5
+
+
+def turn_the_duals(model: Any, found: Outcome) -> None:
+    for each in model.prefill_balance.values():
+        found.duals[each] *= -1
+
+
+@pytest.mark.parametrize("change", [halve_the_prefill, turn_the_duals])
+def test_a_wrong_answer_is_asked_for_again_and_then_not_believed(
+    change: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    liar = Liar(change)
+    monkeypatch.setattr(steady_state, "optimize", liar)
+    assert solve(load("two-class")).status == "optimal", "the second route mends it"
+    assert liar.calls == 1
+    monkeypatch.setattr(steady_state, "optimize_scaled", liar)
+    solution = solve(load("two-class"))
+    assert solution.status == "limit"
+    assert solution.revenue_rate is None
+    assert any("nothing is known" in warning for warning in solution.warnings)
+
+
+@pytest.mark.parametrize("status", [Status.INFEASIBLE, Status.UNBOUNDED, Status.LIMIT])
+def test_infeasible_is_not_believed_where_every_class_leaves(
+    status: Status, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for route in ("optimize", "optimize_scaled"):
+        monkeypatch.setattr(steady_state, route, lambda model: Outcome(status))
+    assert solve(load("two-class")).status == "limit"
