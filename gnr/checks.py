@@ -64,6 +64,21 @@ def duplicate_class_name(data: Mapping[str, Any]) -> Iterator[Fault]:
         first.setdefault(name, index)
 
 
+def unprintable_text(data: Mapping[str, Any]) -> Iterator[Fault]:
+    """Find a title or a name with control characters, which tables and pictures cannot show."""
+    texts = [("title", data.get("title"))]
+    for table in ("classes", "slis"):
+        texts += [(f"{table}[{i}].name", each.get("name")) for i, each in _tables(data, table)]
+    for path, text in texts:
+        if isinstance(text, str) and not text.isprintable():
+            yield Fault(
+                "unprintable-text",
+                path,
+                f"must be one line without control characters, got {schema_errors.show(text)}",
+                "keep longer texts for notes",
+            )
+
+
 def no_price(data: Mapping[str, Any]) -> Iterator[Fault]:
     """Find token prices that are both zero, so that nothing can be earned."""
     prices = _table(data, "prices")
@@ -174,6 +189,7 @@ def duplicate_sli_name(data: Mapping[str, Any]) -> Iterator[Fault]:
 
 RELATION_CHECKS: tuple[Check, ...] = (
     duplicate_class_name,
+    unprintable_text,
     no_price,
     mixed_time_not_positive,
     rates_not_representable,

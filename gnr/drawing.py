@@ -7,6 +7,7 @@ from typing import Any
 import networkx as nx
 from pydantic import BaseModel, ConfigDict
 
+from gnr.atomic import complete_file
 from gnr.errors import InputError, Problem
 from gnr.instance import SCHEMA_VERSION, Instance
 from gnr.network import Edge, Node, Station, build_network, steady_flows
@@ -74,7 +75,8 @@ def draw_network(
         files.extend(save_figure(figure, folder, stem, pictures))
     if "graphml" in formats:
         path = folder / f"{stem}.graphml"
-        nx.write_graphml(to_plain_graph(graph, found, held), path)
+        with complete_file(path) as temporary:
+            nx.write_graphml(to_plain_graph(graph, found, held), temporary)
         files.append(path)
     warnings = list(solution.warnings) if solution is not None else []
     if solution is not None and found is None:

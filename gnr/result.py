@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_serializer
 
+from gnr.atomic import complete_file
 from gnr.instance import SCHEMA_VERSION, Instance
 from gnr.plan import Occupancy, Plan, make_plan
 from gnr.provenance import Provenance
@@ -190,7 +191,8 @@ class Solution(BaseModel):
         """Write the JSON document into `folder` and return its path."""
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{self.instance.name}.solution.json"
-        path.write_text(self.to_json() + "\n", encoding="utf-8")
+        with complete_file(path) as temporary:
+            temporary.write_text(self.to_json() + "\n", encoding="utf-8")
         return path
 
     def __rich__(self) -> Any:

@@ -201,7 +201,7 @@ def _class_table(solution: Solution, rates: Rates) -> Table:
     rows = list(zip(solution.classes, fates(solution), strict=True))
     for i, (each, fate) in enumerate(rows[:MOST_ROWS]):
         table.add_row(
-            each.name,
+            Text(each.name),
             f"{rates.arrival_rate[i]:.4g}",
             f"{each.prefill:.4f}",
             f"{each.mixed_decode:.3f}",
@@ -273,7 +273,7 @@ def _plan_tables(plan: Plan) -> list[Any]:
         table.add_column(heading, justify="right")
     for each in plan.classes[:MOST_ROWS]:
         table.add_row(
-            each.name,
+            Text(each.name),
             f"{each.gate_target:.2f}" if each.admitted else "shut out",
             f"{each.queue_target:.1f}",
             f"{each.solo_probability:.1%}",

@@ -117,14 +117,27 @@ def load_all(sources: Sequence[str], overrides: Sequence[str]) -> list[Any]:
     return instances
 
 
-def prepare_folder(folder: Path) -> None:
-    """Make the output folder.
+def prepare_folder(folder: Path, instances: Sequence[Any]) -> None:
+    """Make the output folder for the results of `instances`.
 
     Raises
     ------
     InputError
-        If it cannot be made or written to.
+        If it cannot be made or written to, or if two instances would write the same files.
     """
+    names = [instance.name for instance in instances]
+    clashes = sorted({name for name in names if names.count(name) > 1})
+    if clashes:
+        raise InputError(
+            Problem(
+                "same-name",
+                f"--out {folder}",
+                "name",
+                f"two instances are called {name!r} and would write the same files",
+                "give each file its own name",
+            )
+            for name in clashes
+        )
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):

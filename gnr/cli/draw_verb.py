@@ -43,7 +43,7 @@ def draw(
     from gnr.drawing import draw_network
 
     loaded = load_all(instances, set_ or [])
-    prepare_folder(out)
+    prepare_folder(out, loaded)
     documents, code = [], ExitCode.DONE
     for instance in loaded:
         document = draw_network(instance, out, format_ or list(Format), flows=flows)

@@ -41,7 +41,7 @@ def solve(
 
     loaded = load_all(instances, set_ or [])
     if out is not None:
-        prepare_folder(out)
+        prepare_folder(out, loaded)
     options = {"gpus": gpus, "set": set_ or []}
     solutions = []
     for instance in loaded:

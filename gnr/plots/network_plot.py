@@ -6,7 +6,7 @@ from typing import Any
 
 from gnr.network import Edge, Kind, Node, Station
 from gnr.plots.palette import FAINT, INK, class_colour
-from gnr.plots.save import new_figure
+from gnr.plots.save import new_figure, one_line, plain_text
 
 ROW = 1.55
 """Height of a class's row; columns are 1.9 apart."""
@@ -39,6 +39,7 @@ LINES = {Kind.PRIMITIVE: "solid", Kind.CONTROL: "solid", Kind.MODE_SWITCH: (0, (
 CONTROL_COLOUR = "#1f6fb2"
 
 
+@plain_text()
 def plot_network(
     graph: Any,
     title: str,
@@ -64,7 +65,7 @@ def plot_network(
     axes.set_xlim(-1.75, 5 * COLUMN + 0.75)
     axes.set_ylim(height - ROW * 0.3, -2.05)
     axes.set_axis_off()
-    axes.text(-1.7, -1.85, title, fontsize=14, weight="bold", color=INK, va="center")
+    axes.text(-1.7, -1.85, one_line(title), fontsize=14, weight="bold", color=INK, va="center")
     axes.text(-1.7, -1.5, _legend(flows), fontsize=9.5, color=INK, va="center")
     for column, heading in HEADINGS.items():
         axes.text(

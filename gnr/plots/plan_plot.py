@@ -1,7 +1,7 @@
 """The picture of a plan: an average GPU's slots, and what becomes of each class."""
 
 import textwrap
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gnr.plots.palette import (
@@ -13,7 +13,7 @@ from gnr.plots.palette import (
     class_colour,
     text_on,
 )
-from gnr.plots.save import new_figure
+from gnr.plots.save import new_figure, one_line, plain_text
 from gnr.result import Solution
 from gnr.summary import Fate, bottleneck, earnings, fates, money
 
@@ -35,6 +35,7 @@ class Bar:
     note: str
 
 
+@plain_text()
 def draw_plan(solution: Solution) -> Any:
     """Return a matplotlib figure of an optimal solution.
 
@@ -56,7 +57,9 @@ def draw_plan(solution: Solution) -> Any:
     _draw_slots(figure.add_subplot(grid[0]), solution, bars)
     _draw_fates(figure.add_subplot(grid[1]), bars)
     instance = solution.instance
-    figure.text(0.02, 0.955, instance.title, fontsize=14, weight="bold", color=INK, va="center")
+    figure.text(
+        0.02, 0.955, one_line(instance.title), fontsize=14, weight="bold", color=INK, va="center"
+    )
     subtitle = f"Best plan under {solution.scheme} pricing: {earnings(solution)}."
     figure.text(0.02, 0.908, subtitle, fontsize=10, color=INK, va="center")
     figure.text(0.02, 0.87, bottleneck(solution), fontsize=10, color=INK, va="center")
@@ -81,6 +84,7 @@ def _bars(solution: Solution) -> list[Bar]:
         return bars
     bars.sort(key=lambda bar: -(bar.prefill + bar.mixed_decode + bar.solo_decode))
     shown, rest = bars[: MOST_CLASSES - 1], bars[MOST_CLASSES - 1 :]
+    shown = [replace(bar, colour=class_colour(i)) for i, bar in enumerate(shown)]
     together = Fate(
         *(
             sum(getattr(bar.fate, part) for bar in rest) / len(rest)
@@ -90,7 +94,7 @@ def _bars(solution: Solution) -> list[Bar]:
     return [
         *shown,
         Bar(
-            f"{len(rest)} smaller classes (mean)",
+            f"{len(rest)} smaller classes",
             OTHERS,
             sum(bar.prefill for bar in rest),
             sum(bar.mixed_decode for bar in rest),
@@ -138,7 +142,7 @@ def _draw_slots(axes: Any, solution: Solution, bars: list[Bar]) -> None:
     axes.set_ylabel("slots of a GPU", color=INK)
     axes.set_xlabel("all GPUs, side by side (hatched: prefill slots; grey: idle)", color=INK)
     axes.set_xticks([])
-    axes.set_yticks(sorted({0, 1, slots // 2, slots}))
+    axes.set_yticks(sorted({0, slots // 2, slots} | ({1} if slots <= 24 else set())))
     for side in ("top", "right", "bottom"):
         axes.spines[side].set_visible(False)
 

@@ -1,12 +1,28 @@
-"""Write figures so that the same result gives the same file."""
+"""Figures without a display, and files that are the same for the same figure."""
 
-from collections.abc import Iterable
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import matplotlib
 
+from gnr.atomic import complete_file
+
 FORMATS = ("svg", "png")
+
+
+@contextmanager
+def plain_text() -> Iterator[None]:
+    """Take texts as they are while a figure is drawn: a dollar sign starts no formula."""
+    with matplotlib.rc_context({"text.parse_math": False}):
+        yield
+
+
+def one_line(text: str) -> str:
+    """Return `text` as one line of printable characters, for a heading."""
+    return "".join(c for c in " ".join(text.split()) if c.isprintable())
 
 
 def new_figure(width: float, height: float) -> Any:
@@ -24,13 +40,19 @@ def save_figure(
 ) -> list[Path]:
     """Write `figure` as ``folder/stem.format`` for each format and return the paths.
 
-    Dates and random identifiers are left out, so equal figures give equal files.
+    Dates and random identifiers are left out, so equal figures give equal files. Characters that
+    the font does not have are drawn as boxes.
     """
     written = []
-    with matplotlib.rc_context({"svg.hashsalt": "gnr", "svg.fonttype": "none"}):
+    with (
+        matplotlib.rc_context({"svg.hashsalt": "gnr", "svg.fonttype": "none"}),
+        warnings.catch_warnings(),
+    ):
+        warnings.filterwarnings("ignore", message="Glyph")
         for suffix in formats:
             path = folder / f"{stem}.{suffix}"
             metadata = {"Date": None} if suffix == "svg" else {"Software": None}
-            figure.savefig(path, dpi=150, metadata=metadata)
+            with complete_file(path) as temporary:
+                figure.savefig(temporary, dpi=150, metadata=metadata)
             written.append(path)
     return written

@@ -330,3 +330,44 @@ def test_a_closed_pipe_is_no_error() -> None:
     )
     assert done.returncode in (0, 1)
     assert "Traceback" not in done.stderr
+
+
+def test_two_instances_of_one_name_do_not_overwrite_each_other(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    code, _, err = gnr(capsys, "solve", "two-class", "two-class", "--out", str(tmp_path))
+    assert code == 2
+    assert "would write the same files" in err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["[red]x[/]", "$\\\\foo$", "cost $5 & <6>", "日本語", "ünï çödé"])
+def test_odd_class_names_are_shown_as_they_are(
+    name: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    change = ("--set", f'classes.0.name="{name}"', "--out", str(tmp_path))
+    shown = name.replace("\\\\", "\\")
+    code, out, _ = gnr(capsys, "solve", "two-class", *change)
+    assert code == 0
+    assert shown in out
+    assert gnr(capsys, "draw", "two-class", *change)[0] == 0
+    for picture in ("two-class.plan.svg", "two-class.network.svg"):
+        assert shown in "".join(ET.parse(tmp_path / picture).getroot().itertext())
+    assert shown in (tmp_path / "two-class.network.graphml").read_text() or "<" in shown
+
+
+def test_an_interrupt_leaves_no_half_written_file(tmp_path: Path) -> None:
+    from gnr.atomic import complete_file
+
+    path = tmp_path / "result.json"
+    path.write_text("older")
+
+    def write_half() -> None:
+        with complete_file(path) as temporary:
+            temporary.write_text("new")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_half()
+    assert path.read_text() == "older"
+    assert list(tmp_path.iterdir()) == [path]

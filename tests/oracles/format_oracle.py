@@ -5,6 +5,7 @@ Independent of the schema and of the checks: used to judge what they accept.
 
 import math
 import re
+import unicodedata
 from typing import Any
 
 REAL = "real"
@@ -65,6 +66,7 @@ def is_valid(data: dict[str, Any]) -> bool:
         and max(prices["prompt_token"], prices["output_token"]) > 0
         and len(set(names)) == len(names)
         and all(names)
+        and all(map(_printable, [data["title"], *names]))
         and all(
             min(each["prompt_tokens"], each["output_tokens"]) >= 1
             and each["arrival_rate"] > 0
@@ -75,6 +77,10 @@ def is_valid(data: dict[str, Any]) -> bool:
     )
 
 
+def _printable(text: str) -> bool:
+    return all(unicodedata.category(c)[0] not in "CZ" or c == " " for c in text)
+
+
 def _slis_are_valid(slis: list[dict[str, Any]], classes: list[str]) -> bool:
     keys = ["prefill_capacity", "mixed_decode_capacity", "solo_decode_capacity"]
     for each in slis:
@@ -82,7 +88,11 @@ def _slis_are_valid(slis: list[dict[str, Any]], classes: list[str]) -> bool:
             return False
         if each.get("penalty_weight", 1) <= 0 or each.get("class", classes[0]) not in classes:
             return False
-        if not re.fullmatch(r"[a-z][a-z0-9_]*", each["kind"]) or each.get("name") == "":
+        if not re.fullmatch(r"[a-z][a-z0-9_]*", each["kind"]) or not _printable(
+            each.get("name", "x")
+        ):
+            return False
+        if each.get("name") == "":
             return False
         default = each["kind"] + (f":{each['class']}" if "class" in each else "")
         keys.append(each.get("name", default))
