@@ -88,11 +88,9 @@ def _slis_are_valid(slis: list[dict[str, Any]], classes: list[str]) -> bool:
             return False
         if each.get("penalty_weight", 1) <= 0 or each.get("class", classes[0]) not in classes:
             return False
-        if not re.fullmatch(r"[a-z][a-z0-9_]*", each["kind"]) or not _printable(
-            each.get("name", "x")
-        ):
+        if not re.fullmatch(r"[a-z][a-z0-9_]*", each["kind"]):
             return False
-        if each.get("name") == "":
+        if not each.get("name", "x") or not _printable(each.get("name", "x")):
             return False
         default = each["kind"] + (f":{each['class']}" if "class" in each else "")
         keys.append(each.get("name", default))
