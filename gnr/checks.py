@@ -19,6 +19,9 @@ from gnr.rates import Rates, compute_rates
 CAPACITIES = ("prefill_capacity", "mixed_decode_capacity", "solo_decode_capacity")
 """Names of the capacities in results; an SLI cannot take one of them."""
 
+LONG_ITERATION = 2.0
+"""Iteration time in s above which the unit is asked after."""
+
 SMALLEST, LARGEST = 1e-30, 1e30
 """Magnitudes that derived rates may have: far beyond any cluster, well inside a float."""
 
@@ -223,6 +226,15 @@ def warnings_for(instance: Instance) -> list[str]:
             f"per_chunk_token * chunk_tokens = {mixed:g} s: the chunk is below the range of the "
             "iteration-time law (kappa < 1, eq. D1)"
         )
+    for name, seconds in (
+        ("base + per_chunk_token * chunk_tokens", mixed),
+        ("decode_only", time.decode_only),
+    ):
+        if seconds > LONG_ITERATION:
+            found.append(
+                f"gpu.iteration_time: {name} is {seconds:g} s, long for one iteration: are the "
+                "times in seconds?"
+            )
     if ratio < threshold:
         found.append(
             f"kappa = {ratio:.6g} is below (B-1)/B = {threshold:.6g}: a full mixed GPU decodes "

@@ -48,5 +48,12 @@ def report_load(instance: Instance) -> LoadReport:
         decode_load=float(
             np.sum(needed * rates.full_prefill) / (rates.speed_ratio * rates.batch_slots)
         ),
-        warnings=tuple(warnings_for(instance)),
+        warnings=(*warnings_for(instance), *_promises(instance)),
     )
+
+
+def _promises(instance: Instance) -> list[str]:
+    return [
+        f"slis[{i}]: {sli.label!r} is a promise; solve does not optimise under promises yet"
+        for i, sli in enumerate(instance.slis)
+    ]

@@ -1,6 +1,7 @@
 """``--set path=value``: ask "what if" without editing a file."""
 
 import copy
+import re
 import tomllib
 from typing import Any
 
@@ -29,7 +30,7 @@ def apply_override(data: dict[str, Any], override: str) -> dict[str, Any]:
         raise _error("set-syntax", override, "must be path=value", "as in gpu.batch_slots=32")
     changed = copy.deepcopy(data)
     node: Any = changed
-    rest = path.strip()
+    rest = re.sub(r"^(\w+)\[(\d+)\]", r"\1.\2", path.strip())  # as error messages write it
     while True:
         key, rest = _next_key(node, rest, override)
         if not rest:

@@ -13,6 +13,9 @@ from gnr.rates import Rates
 ROUNDING = 1e-9
 """Slack of the group size against solver noise (Algorithm 1, step 2)."""
 
+SHORT_OF_SLOTS = 1.05
+"""Planned decodes over the slots of whole GPUs above which the plan comes with a warning."""
+
 ZERO_MARGINAL = 1e-9
 """A marginal value below this share of the class's reward counts as 0 (section 12)."""
 
@@ -75,6 +78,8 @@ class Plan(BaseModel):
     solo_decode_slots: int
     """Decode slots of the solo group, (n - M) B."""
     classes: tuple[ClassPlan, ...]
+    warnings: tuple[str, ...]
+    """Where whole GPUs cannot follow the plan."""
 
 
 class Occupancy(BaseModel):
@@ -130,10 +135,10 @@ def make_plan(
             [
                 Problem(
                     "gpus-range",
-                    "--gpus",
+                    "gpus",
                     "",
                     f"must be an integer of at least 1, got {gpus!r} (GPUs)",
-                    "for example --gpus 500",
+                    "for example 500",
                 )
             ]
         )
@@ -163,6 +168,10 @@ def make_plan(
         )
         for i, name in enumerate(names)
     )
+    slots = {
+        "mixed": (float(y_m.sum()), mixed_gpus * (int(rates.batch_slots) - 1)),
+        "solo": (float(y_s.sum()), (gpus - mixed_gpus) * int(rates.batch_slots)),
+    }
     return Plan(
         objective=objective,
         promises=tuple(promises),
@@ -171,9 +180,15 @@ def make_plan(
         gpus=gpus,
         mixed_gpus=mixed_gpus,
         solo_gpus=gpus - mixed_gpus,
-        mixed_decode_slots=mixed_gpus * (int(rates.batch_slots) - 1),
-        solo_decode_slots=(gpus - mixed_gpus) * int(rates.batch_slots),
+        mixed_decode_slots=slots["mixed"][1],
+        solo_decode_slots=slots["solo"][1],
         classes=classes,
+        warnings=tuple(
+            f"the plan for {gpus} GPUs wants {gpus * wanted:.1f} decodes on {group} GPUs, but there "
+            f"is room for {room}: the cluster is too small to follow it"
+            for group, (wanted, room) in slots.items()
+            if gpus * wanted > SHORT_OF_SLOTS * room
+        ),
     )
 
 

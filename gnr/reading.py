@@ -1,5 +1,7 @@
 """From a name or a path to an `Instance`: read, override, check, or refuse with every reason."""
 
+import os
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from importlib.resources import files
@@ -11,7 +13,7 @@ from gnr.checks import problems_in
 from gnr.errors import InputError, Problem
 from gnr.instance import Instance
 from gnr.overrides import apply_override
-from gnr.schema_errors import suggest
+from gnr.schema_errors import show, suggest
 
 FILE_CHECKS = (
     "unknown-instance",
@@ -31,8 +33,8 @@ def load(source: str | Path, overrides: Iterable[str] = ()) -> Instance:
     source
         Name of a shipped instance, or a path: a text with a separator or ending in ``.toml``.
     overrides
-        Changes such as ``gpu.batch_slots=32`` or ``classes.decode-heavy.arrival_rate=0.7``
-        (class by name or index), made before the checks.
+        One change or several, such as ``gpu.batch_slots=32`` or
+        ``classes.decode-heavy.arrival_rate=0.7`` (class by name or index), made before the checks.
 
     Raises
     ------
@@ -52,7 +54,7 @@ def build(data: Mapping[str, Any], file: str, overrides: Iterable[str] = ()) -> 
         With every fault found.
     """
     changed = dict(data)
-    for override in overrides:
+    for override in [overrides] if isinstance(overrides, str) else overrides:
         changed = apply_override(changed, override)
     problems = problems_in(changed, file)
     if problems:
@@ -75,6 +77,8 @@ def read(source: str | Path) -> tuple[str, dict[str, Any]]:
     if text not in shipped:
         near = suggest(text, list(shipped))
         hint = f"did you mean {near}?" if near else "shipped: " + ", ".join(shipped)
+        if Path(text).exists():
+            hint = f"for the file of this name write .{os.sep}{text}"
         raise InputError(
             [
                 Problem(
@@ -135,12 +139,18 @@ def _parse(content: bytes, file: str) -> dict[str, Any]:
         )
     except (ValueError, RecursionError) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
-        reason = reason.partition(";")[0]
-        problem = Problem(
-            "toml-syntax",
-            file,
-            "",
-            f"is not valid TOML: {reason}",
-            "`gnr new FILE` writes a valid example",
-        )
+        reason = reason.partition(";")[0] + _quoted_line(content, reason)
+        remedy = "`gnr new FILE` writes a valid example"
+        if "('classes',)" in reason:
+            remedy = "write each class under [[classes]], with double brackets"
+        problem = Problem("toml-syntax", file, "", f"is not valid TOML: {reason}", remedy)
     raise InputError([problem])
+
+
+def _quoted_line(content: bytes, reason: str) -> str:
+    """Return the line that a TOML error speaks of, quoted; empty if it names none."""
+    found = re.search(r"at line (\d+)", reason)
+    lines = content.decode("utf-8-sig").splitlines()
+    if not found or int(found[1]) > len(lines):
+        return ""
+    return f": {show(lines[int(found[1]) - 1].strip())}"

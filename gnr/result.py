@@ -55,6 +55,8 @@ class MarginalRanges(BaseModel):
     """By class."""
     decode_marginal: dict[str, Range] = {}
     """By class; for a class that is shut out only the right end means anything."""
+    gpu_value: Range | None = None
+    """Of one more GPU; null if unique."""
 
 
 class Unique(BaseModel):
@@ -133,6 +135,13 @@ class Solution(BaseModel):
     def _name_of_instance(self, instance: Instance) -> str:
         return instance.name
 
+    def __repr__(self) -> str:
+        """Return one line; `rich.print` shows the whole summary."""
+        rate = "" if self.revenue_rate is None else f", {self.revenue_rate:.6g} money/s per GPU"
+        return f"Solution({self.instance.name}: {self.status}{rate})"
+
+    __str__ = __repr__
+
     def plan(self, gpus: int) -> Plan:
         """Return the plan for a cluster of `gpus` GPUs.
 
@@ -169,15 +178,25 @@ class Solution(BaseModel):
 
         Occupancies are per GPU, marginals in money per request.
         """
+        import numpy as np
         import xarray as xr
 
         fields = [*Occupancy.model_fields, "marginal_value", "decode_marginal"]
         columns = {
-            field: ("class", [getattr(each, field) for each in self.classes]) for field in fields
+            field: (
+                "class",
+                [getattr(each, field) for each in self.classes],
+                {
+                    "units": "requests per GPU"
+                    if field in Occupancy.model_fields
+                    else "money/request"
+                },
+            )
+            for field in fields
         }
         return xr.Dataset(
             columns,
-            coords={"class": [each.name for each in self.classes]},
+            coords={"class": np.array([each.name for each in self.classes], dtype=np.str_)},
             attrs={
                 "instance": self.instance.name,
                 "status": self.status,

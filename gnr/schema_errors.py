@@ -190,7 +190,9 @@ def _example(location: tuple[int | str, ...], field: FieldInfo | None) -> str:
     example = _extra(field).get("example")
     if example:
         return f"for example {location[-1]} = {example}"
-    return f"add a [{location[-1]}] table" if location[-1] != "classes" else _class_remedy()
+    return (
+        f"add a [{format_path(location)}] table" if location[-1] != "classes" else _class_remedy()
+    )
 
 
 def _class_remedy() -> str:

@@ -315,7 +315,15 @@ def _ranges(
         marginals=_capacity_ranges(rates, point, corners, far),
         marginal_value=_ends(names, value, value, rates.reward, far),
         decode_marginal=_ends(names, eta_low, eta_high, rates.reward, far),
+        gpu_value=_gpu_range(rates, corners, far),
     )
+
+
+def _gpu_range(rates: Rates, corners: Floats, far: Flags) -> Range | None:
+    """Return [right, left] derivative in the number of GPUs, None where they agree."""
+    worth = rates.speed_ratio * rates.batch_slots * corners[:, :1] + corners[:, 1:]
+    sizes = np.max(np.abs(worth[~far]), axis=0, initial=0.0)
+    return _ends(["gpu"], worth, worth, sizes, far).get("gpu")
 
 
 def _capacity_ranges(rates: Rates, point: Point, corners: Floats, far: Flags) -> dict[str, Range]:

@@ -7,4 +7,8 @@ def main() -> None:
     """Run the command line and leave with its exit code."""
     from gnr.cli.app import run
 
+    for stream in (sys.stdout, sys.stderr):  # a name beyond the terminal's encoding is no error
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="replace")
     sys.exit(run(sys.argv[1:]))

@@ -13,13 +13,14 @@ from typer.exceptions import TyperException
 
 from gnr._version import __version__
 from gnr.cli import check_verb, draw_verb, new_verb, solve_verb
-from gnr.cli.console import ExitCode, report_crash, report_problems
+from gnr.cli.console import ExitCode, report_crash, report_problems, report_system_error
 from gnr.errors import InputError, Problem
 
 app = typer.Typer(
     name="gnr",
     help="Which requests to start on a cluster of GPUs, where and in what mix, to earn the most.",
     add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # rich help takes longer to import than all the rest
 )
@@ -48,6 +49,19 @@ def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code; never lets a traceback out."""
     as_json = "--json" in arguments
     try:
+        return _run(arguments, as_json)
+    except OSError as error:
+        # stdout itself cannot be written: the reader has gone, or the disk is full. What is left
+        # in the buffer goes nowhere, so that the interpreter does not complain at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):
+            return ExitCode.DONE
+        report_system_error(error, as_json=False)
+        return ExitCode.INTERNAL_ERROR
+
+
+def _run(arguments: Sequence[str], as_json: bool) -> int:
+    try:
         code = app(list(arguments) or ["--help"], prog_name="gnr", standalone_mode=False)
         sys.stdout.flush()
     except InputError as error:
@@ -59,10 +73,13 @@ def run(arguments: Sequence[str]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         sys.stderr.write("gnr: interrupted; files already written are complete\n")
         return ExitCode.INTERRUPTED
-    except (BrokenPipeError, SystemExit):  # typer leaves with SystemExit when a pipe closes
-        # The reader has gone: what is left in the buffer goes nowhere, without complaint.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return ExitCode.DONE
+    except SystemExit as error:  # typer leaves so when a pipe closes
+        raise BrokenPipeError from error
+    except OSError as error:
+        if error.filename is None:
+            raise
+        report_system_error(error, as_json)
+        return ExitCode.INTERNAL_ERROR
     except Exception as error:
         report_crash(error, arguments, as_json)
         return ExitCode.INTERNAL_ERROR
@@ -71,4 +88,5 @@ def run(arguments: Sequence[str]) -> int:
 
 def _usage_problem(error: TyperException) -> Problem:
     text = getattr(error, "format_message", lambda: str(error))()
-    return Problem("usage", "command line", "", text.rstrip("."), "see `gnr --help`")
+    command = getattr(getattr(error, "ctx", None), "command_path", "gnr")
+    return Problem("usage", "command line", "", text.rstrip("."), f"see `{command} --help`")

@@ -31,11 +31,14 @@ def check(instances: InstanceArguments, set_: SetOptions = None, json: JsonOptio
 
 
 def _table(reports: Sequence[Any]) -> Any:
+    from rich import box
+    from rich.console import Group
     from rich.table import Table
 
-    table = Table(title="valid instances", title_justify="left")
+    headings = ("classes", "mixed iteration", "solo/mixed speed", "prefill load", "decode load")
+    table = Table(title="valid instances", title_justify="left", box=box.SIMPLE_HEAD)
     table.add_column("instance")
-    for heading in ("classes", "mixed iteration", "kappa", "prefill load", "decode load"):
+    for heading in headings:
         table.add_column(heading, justify="right")
     for report in reports:
         table.add_row(
@@ -46,4 +49,8 @@ def _table(reports: Sequence[Any]) -> Any:
             f"{report.prefill_load:.1%}",
             f"{report.decode_load:.1%}",
         )
-    return table
+    return Group(
+        table,
+        "prefill load: GPUs that would prefill if everybody were served; decode load: the decode\n"
+        "work then over the slots that are left. Above 100 % not everybody can be served.",
+    )

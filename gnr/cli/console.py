@@ -1,10 +1,13 @@
 """What the verbs share: exit codes, printing, errors."""
 
 import json
+import os
 import sys
 import tempfile
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from enum import IntEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -57,7 +60,7 @@ def print_rich(*renderables: Any) -> None:
     from rich.console import Console
 
     console = Console(highlight=False)
-    if not console.is_terminal:
+    if not console.is_terminal and "COLUMNS" not in os.environ:
         console = Console(highlight=False, width=120)
     for renderable in renderables:
         console.print(renderable)
@@ -88,11 +91,21 @@ def report_crash(error: Exception, arguments: Sequence[str], as_json: bool) -> N
         report.write(f"gnr {' '.join(arguments)}\n\n")
         report.write("".join(traceback.format_exception(error)))
     message = f"internal error ({type(error).__name__}); the report is in {report.name}"
+    _report_failure(report.name, message, "please send it", as_json)
+
+
+def report_system_error(error: OSError, as_json: bool) -> None:
+    """Tell that the system refused to read or write, as on a full disk."""
+    place = str(error.filename or "output")
+    _report_failure(place, f"{place}: {error.strerror}", "make room or choose a place", as_json)
+
+
+def _report_failure(place: str, message: str, remedy: str, as_json: bool) -> None:
     if as_json:
-        detail = {"file": report.name, "path": "", "message": message, "remedy": "please send it"}
+        detail = {"file": place, "path": "", "message": message, "remedy": remedy}
         print_json({"error": {"code": int(ExitCode.INTERNAL_ERROR), "messages": [detail]}})
     else:
-        note(f"{message}; please send it")
+        note(f"{message}; {remedy}")
 
 
 def load_all(sources: Sequence[str], overrides: Sequence[str]) -> list[Any]:
@@ -115,6 +128,15 @@ def load_all(sources: Sequence[str], overrides: Sequence[str]) -> list[Any]:
     if problems:
         raise InputError(dict.fromkeys(problems))
     return instances
+
+
+@contextmanager
+def told_of(source: str) -> Iterator[None]:
+    """Let problems raised inside name `source`, what the user typed, as their file."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(replace(each, file=source) for each in error.problems) from error
 
 
 def prepare_folder(folder: Path, instances: Sequence[Any]) -> None:

@@ -1,5 +1,8 @@
 """``gnr new``: a commented template to start from."""
 
+import os
+import shlex
+import unicodedata
 from pathlib import Path
 from typing import Annotated
 
@@ -57,8 +60,11 @@ def new(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to write it.")],
 ) -> int:
     """Write a commented instance file to start from."""
-    name = "".join(c if c.isascii() and c.isalnum() else "-" for c in file.stem.lower())
+    plain = unicodedata.normalize("NFKD", file.stem.lower()).encode("ascii", "ignore").decode()
+    name = "".join(c if c.isalnum() else "-" for c in plain)
     slug = "-".join(part for part in name.split("-") if part) or "my-cluster"
+    from gnr.reading import is_path
+
     try:
         with file.open("x", encoding="utf-8") as stream:
             stream.write(TEMPLATE.format(name=slug))
@@ -67,7 +73,9 @@ def new(
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise _refusal(file, f"cannot be written: {reason}", "choose another place") from error
-    note(f"wrote {file}; next: gnr check {file}")
+    # A bare name without .toml would be taken for a shipped instance.
+    path = str(file) if is_path(str(file)) else f".{os.sep}{file}"
+    note(f"wrote {file}; next: gnr check {shlex.quote(path)}")
     return ExitCode.DONE
 
 

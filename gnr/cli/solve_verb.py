@@ -17,6 +17,7 @@ from gnr.cli.console import (
     prepare_folder,
     print_documents,
     print_rich,
+    told_of,
 )
 
 
@@ -44,10 +45,11 @@ def solve(
         prepare_folder(out, loaded)
     options = {"gpus": gpus, "set": set_ or []}
     solutions = []
-    for instance in loaded:
-        solution = solve_instance(
-            instance, empty_decode_buffer=empty_decode_buffer, options=options
-        )
+    for source, instance in zip(instances, loaded, strict=True):
+        with told_of(source):
+            solution = solve_instance(
+                instance, empty_decode_buffer=empty_decode_buffer, options=options
+            )
         if gpus is not None and solution.status == "optimal":
             solution = solution.with_plan(gpus)
         solutions.append(solution)
@@ -74,7 +76,8 @@ def _write(solution: Any, folder: Any) -> None:
 
 def _print(solutions: Sequence[Any], as_json: bool) -> None:
     for solution in solutions:
-        for warning in solution.warnings:
+        plan = solution.plan_for_gpus
+        for warning in (*solution.warnings, *(plan.warnings if plan is not None else ())):
             note(f"warning: {solution.instance.name}: {warning}")
     if as_json:
         print_documents([each.model_dump(mode="json", by_alias=True) for each in solutions])

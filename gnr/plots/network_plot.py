@@ -77,7 +77,7 @@ def plot_network(
     for node in graph:
         _draw_station(axes, node, occupancy)
     for index, name in enumerate(names):
-        text = "\n".join(textwrap.wrap(name, 18))
+        text = "\n".join(textwrap.wrap(textwrap.shorten(name, 48, placeholder="…"), 18))
         axes.text(
             -1.7,
             index * ROW,
@@ -85,7 +85,7 @@ def plot_network(
             fontsize=11,
             weight="bold",
             va="center",
-            color=class_colour(index),
+            color=INK,
         )
         if index:
             axes.axhline((index - 0.5) * ROW + 0.12, color="#e2e2e2", linewidth=0.8, zorder=0)
@@ -96,7 +96,7 @@ def _legend(flows: Mapping[Edge, float] | None) -> str:
     what = (
         "Widths and labels: requests/s per GPU at the optimum; in the boxes: requests per GPU."
         if flows is not None
-        else "Labels: processes of the model."
+        else "A arrivals, B leaving, U admission and routing, S completion; p prefill, d decode."
     )
     return (
         what + " Grey: clocks of the model; blue: decisions of the policy; dashed: mode switches."

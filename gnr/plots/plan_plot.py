@@ -4,6 +4,7 @@ import textwrap
 from dataclasses import dataclass, replace
 from typing import Any
 
+from gnr.facts import Fate, bottleneck, earnings, fates, money, request_gain
 from gnr.plots.palette import (
     FAINT,
     IDLE,
@@ -15,11 +16,10 @@ from gnr.plots.palette import (
 )
 from gnr.plots.save import new_figure, one_line, plain_text
 from gnr.result import Solution
-from gnr.summary import Fate, bottleneck, earnings, fates, money
 
-MOST_CLASSES = 12
+MOST_CLASSES = 10
 """Classes drawn one by one; beyond that the smallest share one bar."""
-OTHERS = "#bbbbbb"
+OTHERS = "#c8b89a"
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def _bars(solution: Solution) -> list[Bar]:
             each.mixed_decode,
             each.solo_decode,
             fate[i],
-            _short(each.marginal_value),
+            _short(request_gain(solution, each)),
         )
         for i, each in enumerate(solution.classes)
     ]
@@ -105,8 +105,8 @@ def _bars(solution: Solution) -> list[Bar]:
     ]
 
 
-def _short(amount: float) -> str:
-    return money(amount) if abs(amount) >= 1e3 else f"{amount:.3g}"
+def _short(amount: float | None) -> str:
+    return f"{amount:.3g}" if amount is not None and abs(amount) < 1e3 else money(amount)
 
 
 def _draw_slots(axes: Any, solution: Solution, bars: list[Bar]) -> None:
@@ -140,7 +140,7 @@ def _draw_slots(axes: Any, solution: Solution, bars: list[Bar]) -> None:
             color=INK,
         )
     axes.set_ylabel("slots of a GPU", color=INK)
-    axes.set_xlabel("all GPUs, side by side (hatched: prefill slots; grey: idle)", color=INK)
+    axes.set_xlabel("all GPUs, side by side (hatched: prefill slots; pale grey: idle)", color=INK)
     axes.set_xticks([])
     axes.set_yticks(sorted({0, slots // 2, slots} | ({1} if slots <= 24 else set())))
     for side in ("top", "right", "bottom"):
@@ -208,7 +208,7 @@ def _draw_fates(axes: Any, bars: list[Bar]) -> None:
             left=start,
             color=[colour or bar.colour for bar in bars],
             height=0.6,
-            label=label if colour else None,
+            label=label if colour and max(widths) > 0 else None,
         )
         start = [a + b for a, b in zip(start, widths, strict=True)]
     for row, bar in zip(rows, bars, strict=True):
@@ -231,8 +231,11 @@ def _draw_fates(axes: Any, bars: list[Bar]) -> None:
                 color=INK,
             )
         axes.text(1.03, row, bar.note, va="center", fontsize=9, color=INK)
-    axes.text(1.03, -0.5, "one more\nearns", va="bottom", fontsize=8.5, color=FAINT)
-    names = ["\n".join(textwrap.wrap(bar.name, 22)) for bar in bars]
+    axes.text(1.03, -0.5, "one more\nearns (money)", va="bottom", fontsize=8.5, color=FAINT)
+    names = [
+        "\n".join(textwrap.wrap(textwrap.shorten(bar.name, 44, placeholder="…"), 22))
+        for bar in bars
+    ]
     axes.set_yticks(list(rows), names, fontsize=9.5)
     axes.set_xlim(0, 1.2)
     axes.spines["bottom"].set_bounds(0, 1)
@@ -243,4 +246,7 @@ def _draw_fates(axes: Any, bars: list[Bar]) -> None:
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
     axes.tick_params(axis="y", length=0)
-    axes.legend(loc="upper center", bbox_to_anchor=(0.42, 1.12), ncols=2, frameon=False, fontsize=9)
+    if axes.get_legend_handles_labels()[1]:
+        axes.legend(
+            loc="upper center", bbox_to_anchor=(0.42, 1.12), ncols=2, frameon=False, fontsize=9
+        )

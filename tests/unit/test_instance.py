@@ -63,6 +63,7 @@ def test_override_by_path_class_name_and_index(data: dict[str, Any]) -> None:
     assert set_(data, "prices.scheme=separate").prices.scheme == "separate"
     assert set_(data, "classes.prefill-heavy.arrival_rate = 0.7").classes[1].arrival_rate == 0.7
     assert set_(data, "classes.0.patience_rate=0").classes[0].patience_rate == 0.0
+    assert set_(data, "classes[0].patience_rate=0").classes[0].patience_rate == 0.0
     assert set_(data, 'notes="a = b"').notes == "a = b"
     assert data["gpu"]["batch_slots"] == 16, "the original is left alone"
 
