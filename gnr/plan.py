@@ -184,8 +184,8 @@ def make_plan(
         solo_decode_slots=slots["solo"][1],
         classes=classes,
         warnings=tuple(
-            f"the plan for {gpus} GPUs wants {gpus * wanted:.1f} decodes on {group} GPUs, but there "
-            f"is room for {room}: the cluster is too small to follow it"
+            f"the plan for {gpus} GPUs wants {gpus * wanted:.1f} decodes on {group} GPUs, but "
+            f"there is room for {room}: the cluster is too small to follow it"
             for group, (wanted, room) in slots.items()
             if gpus * wanted > SHORT_OF_SLOTS * room
         ),
