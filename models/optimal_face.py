@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gnr.arrays import Flags, Floats
-from gnr.models.point import Point, RevenueWeights
+from gnr.models.point import Point, Program
 from gnr.rates import Rates
 
 RELATIVE = 1e-9
@@ -67,26 +67,22 @@ class Uniqueness:
     decode_queue: bool
 
 
-def price_face(
-    rates: Rates, weights: RevenueWeights, point: Point, *, empty_decode_buffer: bool
-) -> PriceFace | None:
+def price_face(program: Program, point: Point) -> PriceFace | None:
     """Return the polygon of optimal prices, or None if rounding leaves it undecided.
 
     Parameters
     ----------
-    rates, weights
+    program
         The program.
     point
         Any optimum of it.
-    empty_decode_buffer
-        Whether the program demands an empty decode buffer.
     """
-    revenue = weights.revenue(rates, point)
+    rates, weights, revenue = program.rates, program.weights, program.revenue(point)
     capacity = rates.speed_ratio * rates.batch_slots
     scale = revenue / capacity + float(weights.decode.max())
     # nu pays for all the decodes that one prefill keeps busy.
     unit = scale * np.array([1.0, 1.0 + abs(rates.mixing_cost) + float(rates.decode_work.max())])
-    normals, offsets = _conditions(rates, weights, point, empty_decode_buffer)
+    normals, offsets = _conditions(program, point)
     normals = normals * unit
     lengths = np.linalg.norm(normals, axis=1)
     normals, offsets = normals / lengths[:, None], offsets / lengths
@@ -100,32 +96,24 @@ def price_face(
     return None
 
 
-def marginals_at(
-    rates: Rates, weights: RevenueWeights, price: Floats, *, empty_decode_buffer: bool
-) -> tuple[Floats, Floats]:
+def marginals_at(program: Program, price: Floats) -> tuple[Floats, Floats]:
     """Return phi-hat and eta-hat at the prices (u, nu), shape ``(classes,)``, money/request.
 
     For a class that is shut out eta-hat is the lower end of what is possible: what one more
     request in the decode buffer would earn.
     """
-    margin = weights.decode - price[0]
-    forced = (rates.patience_rate == 0) | empty_decode_buffer
+    rates, margin = program.rates, program.weights.decode - price[0]
+    forced = (rates.patience_rate == 0) | program.empty_decode_buffer
     worth = np.where(forced, margin, np.maximum(margin, 0.0))
-    net = _prefill_net(rates, weights, price) + rates.decode_work * worth
+    net = _prefill_net(program, price) + rates.decode_work * worth
     value = np.where(rates.patience_rate == 0, net, np.maximum(net, 0.0))
     return value / rates.prefill, worth / rates.mixed_decode
 
 
-def uniqueness(
-    rates: Rates,
-    weights: RevenueWeights,
-    point: Point,
-    face: PriceFace,
-    *,
-    empty_decode_buffer: bool,
-) -> Uniqueness:
+def uniqueness(program: Program, point: Point, face: PriceFace) -> Uniqueness:
     """Return which variables are the same at every optimum."""
-    prefill_free, decode_free, tied = _free_moves(rates, weights, face.center, empty_decode_buffer)
+    rates = program.rates
+    prefill_free, decode_free, tied = _free_moves(program, face.center)
     moves = _move_columns(rates, prefill_free, decode_free, tied)
     active = face.center > SPREAD * face.scale
     fixed = _fixed_columns(moves * active[:, None])
@@ -147,18 +135,17 @@ def uniqueness(
     )
 
 
-def _prefill_net(rates: Rates, weights: RevenueWeights, price: Floats) -> Floats:
+def _prefill_net(program: Program, price: Floats) -> Floats:
     """Return what a unit of x_i earns before its decodes, money/s."""
-    return np.asarray(weights.prefill - rates.mixing_cost * price[0] - price[1])
+    return np.asarray(program.weights.prefill - program.rates.mixing_cost * price[0] - price[1])
 
 
-def _conditions(
-    rates: Rates, weights: RevenueWeights, point: Point, empty_decode_buffer: bool
-) -> tuple[Floats, Floats]:
+def _conditions(program: Program, point: Point) -> tuple[Floats, Floats]:
     """Return complementary slackness with `point` as half-planes ``normals @ (u, nu) <= offsets``.
 
     Shapes ``(conditions, 2)`` and ``(conditions,)``.
     """
+    rates, weights = program.rates, program.weights
     work, produced = point.decode_work(rates), rates.decode_work * point.prefill
     gain, a, c = rates.decode_work, weights.prefill, weights.decode
     g = np.full(rates.classes, rates.mixing_cost)
@@ -166,7 +153,7 @@ def _conditions(
     free = rates.patience_rate > 0
     started = free & (point.prefill > 0)
     held_back = free & (point.prefill < rates.full_prefill * (1 - RELATIVE))
-    forced = free & empty_decode_buffer
+    forced = free & program.empty_decode_buffer
     decoding = started & ~forced & (work > RELATIVE * produced)
     waiting = started & ~forced & (work < produced * (1 - RELATIVE))
     with_decode, without = forced | ~waiting, ~forced & (waiting | (point.prefill <= 0))
@@ -213,17 +200,16 @@ def _cut(corners: Floats, normal: Floats, offset: float) -> Floats:
     return np.array(kept).reshape(-1, 2)
 
 
-def _free_moves(
-    rates: Rates, weights: RevenueWeights, price: Floats, empty_decode_buffer: bool
-) -> tuple[Flags, Flags, Flags]:
+def _free_moves(program: Program, price: Floats) -> tuple[Flags, Flags, Flags]:
     """Return for each class: can x move, can v move by itself, does v follow x."""
+    rates, weights = program.rates, program.weights
     impatient = rates.patience_rate > 0
     margin = weights.decode - price[0]
     size = weights.decode + price[0]
     level = np.abs(margin) <= SPREAD * size
-    forced = np.full(rates.classes, empty_decode_buffer)
+    forced = np.full(rates.classes, program.empty_decode_buffer)
     worth = np.where(forced, margin, np.maximum(margin, 0.0))
-    net = _prefill_net(rates, weights, price) + rates.decode_work * worth
+    net = _prefill_net(program, price) + rates.decode_work * worth
     net_size = (
         weights.prefill
         + (abs(rates.mixing_cost) + rates.decode_work) * price[0]
@@ -280,6 +266,6 @@ def _split_is_unique(rates: Rates, point: Point) -> bool:
     return one_pool or int((work > RELATIVE * rates.batch_slots).sum()) <= 1
 
 
-def prefill_break_even(rates: Rates, weights: RevenueWeights, price: Floats) -> Floats:
+def prefill_break_even(program: Program, price: Floats) -> Floats:
     """Return the eta-hat at which starting one more prefill pays, shape ``(classes,)``."""
-    return np.asarray(-_prefill_net(rates, weights, price) / rates.prefill)
+    return np.asarray(-_prefill_net(program, price) / program.rates.prefill)

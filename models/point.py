@@ -86,6 +86,29 @@ def separate_weights(rates: Rates) -> RevenueWeights:
 
 
 @dataclass(frozen=True)
+class Program:
+    """One of the linear programs in numbers.
+
+    Attributes
+    ----------
+    rates
+        Rates of the instance, class arrays of shape ``(classes,)``.
+    weights
+        Its objective.
+    empty_decode_buffer
+        Whether it demands that no request waits for a decode slot.
+    """
+
+    rates: Rates
+    weights: RevenueWeights
+    empty_decode_buffer: bool
+
+    def revenue(self, point: Point) -> float:
+        """Return the revenue rate of a point, money/s per GPU."""
+        return self.weights.revenue(self.rates, point)
+
+
+@dataclass(frozen=True)
 class ReducedCosts:
     """Slacks of the dual constraints (eqs. P53-P56), money/s per unit of each variable.
 

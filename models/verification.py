@@ -3,7 +3,7 @@
 import numpy as np
 
 from gnr.arrays import Floats
-from gnr.models.point import Multipliers, Point, RevenueWeights, reduced_costs
+from gnr.models.point import Multipliers, Point, Program, reduced_costs
 from gnr.rates import Rates
 
 ACCEPTED_ERROR = 1e-9
@@ -34,14 +34,7 @@ def infeasibility(rates: Rates, point: Point) -> float:
     return float(max(violations))
 
 
-def suboptimality(
-    rates: Rates,
-    weights: RevenueWeights,
-    multipliers: Multipliers,
-    point: Point,
-    *,
-    empty_decode_buffer: bool,
-) -> float:
+def suboptimality(program: Program, multipliers: Multipliers, point: Point) -> float:
     """Return how far `point` and `multipliers` are from being optimal, relative to the revenue.
 
     The distance of the dual value from the revenue plus, for every dual constraint that is
@@ -49,13 +42,13 @@ def suboptimality(
     (best revenue - revenue at `point`) / revenue at `point`, for any multipliers whatever; small
     only if both point and multipliers are nearly optimal.
     """
-    revenue = weights.revenue(rates, point)
+    rates, revenue = program.rates, program.revenue(point)
     dual = (
         multipliers.prefill_capacity
         + rates.batch_slots * multipliers.solo_decode_capacity
         + float(rates.arrival_rate @ multipliers.marginal_value)
     )
-    costs = reduced_costs(rates, weights, multipliers)
+    costs = reduced_costs(rates, program.weights, multipliers)
     impatient = rates.patience_rate > 0
     largest_work = np.minimum(
         rates.decode_work * rates.full_prefill,
@@ -70,7 +63,7 @@ def suboptimality(
         + max(0.0, -multipliers.mixed_decode_capacity) * rates.batch_slots
         + max(0.0, -multipliers.solo_decode_capacity) * rates.batch_slots
     )
-    if not empty_decode_buffer:
+    if not program.empty_decode_buffer:
         started = np.where(impatient, rates.prefill * np.minimum(rates.full_prefill, 1.0), 0.0)
         slack += _excess(multipliers.decode_marginal, started)
     return float((abs(dual - revenue) + slack) / revenue) if revenue > 0 else float("inf")

@@ -12,6 +12,7 @@ from gnr.models.chosen_optimum import drain_decode_buffer
 from gnr.models.point import (
     Multipliers,
     Point,
+    Program,
     bundled_weights,
     separate_weights,
 )
@@ -132,7 +133,7 @@ def test_weak_duality_bounds_what_a_feasible_point_misses(data: dict[str, Any], 
             rng.normal(size=rates.classes) * rates.reward,
             rng.normal(size=rates.classes) * rates.reward,
         )
-        bound = suboptimality(rates, weights, guess, point, empty_decode_buffer=False)
+        bound = suboptimality(Program(rates, weights, False), guess, point)
         revenue = weights.revenue(rates, point)
         assert bound >= (best - revenue) / revenue * (1 - 1e-9)
 

@@ -8,7 +8,7 @@ import pytest
 
 from gnr.instance import Instance
 from gnr.models import steady_state
-from gnr.models.point import Multipliers, Point, bundled_weights
+from gnr.models.point import Multipliers, Point, Program, bundled_weights
 from gnr.models.solver import Outcome, Status, optimize
 from gnr.models.steady_state import solve
 from gnr.models.verification import ACCEPTED_ERROR, infeasibility, suboptimality
@@ -36,8 +36,8 @@ def base() -> tuple[Instance, Point, Multipliers]:
 
 def bound(instance: Instance, point: Point, multipliers: Multipliers) -> float:
     rates = rates_of(instance)
-    weights = bundled_weights(rates)
-    return suboptimality(rates, weights, multipliers, point, empty_decode_buffer=False)
+    program = Program(rates, bundled_weights(rates), empty_decode_buffer=False)
+    return suboptimality(program, multipliers, point)
 
 
 def test_the_optimum_passes(base: Any) -> None:

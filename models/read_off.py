@@ -1,0 +1,147 @@
+"""What is read off an optimum: numbers, prices, and how unique they are."""
+
+from typing import Any
+
+import numpy as np
+
+from gnr.arrays import Flags, Floats
+from gnr.checks import CAPACITIES
+from gnr.instance import Instance
+from gnr.models import optimal_face
+from gnr.models.point import Multipliers, Point, Program
+from gnr.plan import Occupancy
+from gnr.rates import Rates
+from gnr.result import ClassSolution, MarginalRanges, Range, Tpot, Unique
+
+
+def every_gpu_prefills(point: Point) -> bool:
+    """Whether the prefill row is tight, and so not told apart from the solo row (4.4 (ii))."""
+    return float(point.prefill.sum()) >= 1 - optimal_face.RELATIVE
+
+
+def read_off(
+    instance: Instance, program: Program, point: Point, multipliers: Multipliers
+) -> dict[str, Any]:
+    """Return the fields of a `Solution` that an optimum has."""
+    rates = program.rates
+    columns = {name: getattr(point, name).tolist() for name in Occupancy.model_fields}
+    value, eta = multipliers.marginal_value.tolist(), multipliers.decode_marginal.tolist()
+    classes = tuple(
+        ClassSolution(
+            name=each.name,
+            marginal_value=value[i],
+            decode_marginal=eta[i],
+            **{name: column[i] for name, column in columns.items()},
+        )
+        for i, each in enumerate(instance.classes)
+    )
+    capacities: list[float | None] = [
+        multipliers.prefill_capacity,
+        multipliers.mixed_decode_capacity,
+        multipliers.solo_decode_capacity,
+    ]
+    if every_gpu_prefills(point):
+        capacities[0] = None
+    return {
+        "revenue_rate": program.revenue(point),
+        "classes": classes,
+        "totals": Occupancy(**{name: float(np.sum(column)) for name, column in columns.items()}),
+        "marginals": dict(zip(CAPACITIES, capacities, strict=True)),
+        "gpu_value": multipliers.gpu_value(rates),
+        "tpot": _tpot(rates, point),
+        "unique": _unique(instance, program, point),
+    }
+
+
+def _tpot(rates: Rates, point: Point) -> Tpot:
+    """Return both means of the time per output token (eqs. P47 and D9)."""
+    used = float(point.prefill.sum())
+    mixed_slots, solo_slots = (rates.batch_slots - 1) * used, rates.batch_slots * (1 - used)
+    slot_time = rates.mixed_time * mixed_slots + rates.solo_time * solo_slots
+    mixed, solo = float(point.mixed_decode.sum()), float(point.solo_decode.sum())
+    tokens = mixed / rates.mixed_time + solo / rates.solo_time
+    return Tpot(
+        capacity=slot_time / (mixed_slots + solo_slots),
+        token_mean=(mixed + solo) / tokens if tokens > 0 else None,
+    )
+
+
+def _unique(instance: Instance, program: Program, point: Point) -> Unique:
+    reported = "solo slots filled by the classes in file order, the rest decoding mixed"
+    if not np.all(program.rates.patience_rate > 0):
+        reported += "; queues of classes that never leave are open and shown as 0"
+    face = optimal_face.price_face(program, point)
+    if face is None:
+        undecided = dict.fromkeys((*Occupancy.model_fields, "marginals"), None)
+        return Unique(**undecided, ranges=MarginalRanges(), reported=reported)
+    variables = optimal_face.uniqueness(program, point, face)
+    ranges = _ranges(instance, program, point, face)
+    return Unique(
+        **vars(variables),
+        marginals=face.unique and not any(vars(ranges).values()),
+        ranges=ranges,
+        reported=reported,
+    )
+
+
+def _ranges(
+    instance: Instance, program: Program, point: Point, face: optimal_face.PriceFace
+) -> MarginalRanges:
+    """Return the ends of the multipliers that are not unique (THEORY 4.4 (iii))."""
+    rates = program.rates
+    names = [each.name for each in instance.classes]
+    corners, far = face.corners, face.at_infinity
+    if face.unique:
+        corners, far = face.center[None, :], np.zeros(1, dtype=np.bool_)
+    at_corners = [optimal_face.marginals_at(program, corner) for corner in corners]
+    value = np.array([phi for phi, _ in at_corners])
+    eta_low = np.array([eta for _, eta in at_corners])
+    # A class that is shut out has no prefilled requests to lose: eta may be anything up to
+    # what would make starting one worth while.
+    shut_out = (point.prefill <= 0) & (not program.empty_decode_buffer)
+    started = [optimal_face.prefill_break_even(program, corner) for corner in corners]
+    eta_high = np.where(shut_out, np.maximum(eta_low, np.array(started)), eta_low)
+    return MarginalRanges(
+        marginals=_capacity_ranges(rates, point, corners, far),
+        marginal_value=_ends(names, value, value, rates.reward, far),
+        decode_marginal=_ends(names, eta_low, eta_high, rates.reward, far),
+        gpu_value=_gpu_range(rates, corners, far),
+    )
+
+
+def _gpu_range(rates: Rates, corners: Floats, far: Flags) -> Range | None:
+    """Return [right, left] derivative in the number of GPUs, None where they agree."""
+    worth = rates.speed_ratio * rates.batch_slots * corners[:, :1] + corners[:, 1:]
+    sizes = np.max(np.abs(worth[~far]), axis=0, initial=0.0)
+    return _ends(["gpu"], worth, worth, sizes, far).get("gpu")
+
+
+def _capacity_ranges(rates: Rates, point: Point, corners: Floats, far: Flags) -> dict[str, Range]:
+    """Return [right, left] derivative in each capacity where they differ."""
+    decode, prefill = corners[:, 0], corners[:, 1]
+    solo_low = rates.speed_ratio * decode
+    crowded = every_gpu_prefills(point)
+    solo_high = solo_low + prefill / rates.batch_slots if crowded else solo_low
+    prefill_low = np.zeros_like(prefill) if crowded else prefill
+    low = np.stack([prefill_low, decode, solo_low], axis=1)
+    high = np.stack([prefill, decode, solo_high], axis=1)
+    sizes = np.full(3, float(np.max(np.abs(corners[~far]), initial=0.0)))
+    return _ends(list(CAPACITIES), low, high, sizes, far)
+
+
+def _ends(
+    names: list[str], low: Floats, high: Floats, sizes: Floats, far: Flags
+) -> dict[str, Range]:
+    """Return the ends over the corners of the quantities that are not unique, by name.
+
+    `low` and `high` have shape ``(corners, names)``; an end reached at infinity is None.
+    """
+    spread = high.max(axis=0) - low.min(axis=0)
+    return {
+        name: (
+            None if far[low[:, i].argmin()] else float(low[:, i].min()),
+            None if far[high[:, i].argmax()] else float(high[:, i].max()),
+        )
+        for i, name in enumerate(names)
+        if spread[i] > optimal_face.SPREAD * sizes[i]
+    }
