@@ -22,8 +22,8 @@ CAPACITIES = ("prefill_capacity", "mixed_decode_capacity", "solo_decode_capacity
 LONG_ITERATION = 2.0
 """Iteration time in s above which the unit is asked after."""
 
-SMALLEST, LARGEST = 1e-30, 1e30
-"""Magnitudes that derived rates may have: far beyond any cluster, well inside a float."""
+SMALLEST, LARGEST = 1e-18, 1e18
+"""Magnitudes that derived rates may have: far beyond any cluster, below a solver's infinity."""
 
 
 class Fault(NamedTuple):

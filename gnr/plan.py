@@ -9,9 +9,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from gnr.arrays import Floats
 from gnr.errors import InputError, Problem
 from gnr.rates import Rates
+from gnr.schema_errors import show
 
 ROUNDING = 1e-9
 """Slack of the group size against solver noise (Algorithm 1, step 2)."""
+
+MOST_GPUS = 10**12
+"""Largest cluster that is planned; beyond it counts lose their last digit."""
 
 SHORT_OF_SLOTS = 1.05
 """Planned decodes over the slots of whole GPUs above which the plan comes with a warning."""
@@ -130,14 +134,14 @@ def make_plan(
     InputError
         If `gpus` is not a positive integer.
     """
-    if isinstance(gpus, bool) or not isinstance(gpus, int) or gpus < 1:
+    if isinstance(gpus, bool) or not isinstance(gpus, int) or not 1 <= gpus <= MOST_GPUS:
         raise InputError(
             [
                 Problem(
                     "gpus-range",
                     "gpus",
                     "",
-                    f"must be an integer of at least 1, got {gpus!r} (GPUs)",
+                    f"must be an integer from 1 to {MOST_GPUS:,}, got {show(gpus)} (GPUs)",
                     "for example 500",
                 )
             ]

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from gnr.models.programs import elastic_program
-from gnr.models.solver import Status, optimize
+from gnr.models.solver import Status, optimize, optimize_scaled
 from gnr.rates import Rates
 from gnr.result import Shortfall
 
@@ -18,7 +18,7 @@ def explain_shortfall(rates: Rates, names: Sequence[str]) -> tuple[Shortfall, ..
     model = elastic_program(rates)
     outcome = optimize(model)
     if outcome.status is not Status.OPTIMAL:
-        return ()
+        outcome = optimize_scaled(model)
     unserved = outcome.primal(model.unserved_rate, rates.classes)
     turned_away = tuple(
         Shortfall(

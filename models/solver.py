@@ -124,9 +124,12 @@ def optimize_scaled(model: Any) -> Outcome:
 
 def _optimize_pyomo(model: Any) -> Outcome:
     solver = Highs()
-    results = _call_pyomo(solver, model, presolve="choose")
-    if results.termination_condition is TerminationCondition.infeasibleOrUnbounded:
-        results = _call_pyomo(solver, model, presolve="off")
+    try:
+        results = _call_pyomo(solver, model, presolve="choose")
+        if results.termination_condition is TerminationCondition.infeasibleOrUnbounded:
+            results = _call_pyomo(solver, model, presolve="off")
+    except IndexError:  # HiGHS refused a row or column, its coefficients being out of range
+        return Outcome(Status.LIMIT)
     condition = results.termination_condition
     if condition is TerminationCondition.convergenceCriteriaSatisfied:
         loader = results.solution_loader

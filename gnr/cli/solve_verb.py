@@ -24,7 +24,7 @@ from gnr.cli.console import (
 def solve(
     instances: InstanceArguments,
     gpus: Annotated[
-        int | None, typer.Option("--gpus", min=1, help="Also plan a cluster of this many GPUs.")
+        int | None, typer.Option("--gpus", help="Also plan a cluster of this many GPUs.")
     ] = None,
     empty_decode_buffer: Annotated[
         bool,

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from gnr.errors import InputError
 from gnr.models import closed_form
 from gnr.models.point import (
     Multipliers,
@@ -201,7 +202,11 @@ def test_wild_magnitudes_are_solved_rightly_or_not_called_optimal(
         data = random_data(
             rng, regime=REGIMES[number % 3], scheme=("bundled", "separate")[number // 3 % 2]
         )
-        instance = build(stretch(data, rng, span), "wild")
+        try:
+            instance = build(stretch(data, rng, span), "wild")
+        except InputError as refusal:
+            assert not always, refusal
+            continue  # a rate beyond 18 decades is refused
         solution = solve(instance)
         assert solution.status == "optimal" if always else solution.status in ("optimal", "limit")
         if solution.status == "optimal":
