@@ -231,7 +231,7 @@ def _draw_fates(axes: Any, bars: list[Bar]) -> None:
                 color=INK,
             )
         axes.text(1.03, row, bar.note, va="center", fontsize=9, color=INK)
-    axes.text(1.03, -0.5, "one more\nearns (money)", va="bottom", fontsize=8.5, color=FAINT)
+    axes.text(1.03, -0.5, "one more\nearns,\nmoney", va="bottom", fontsize=8.5, color=FAINT)
     names = [
         "\n".join(textwrap.wrap(textwrap.shorten(bar.name, 44, placeholder="…"), 22))
         for bar in bars
