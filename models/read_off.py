@@ -13,6 +13,9 @@ from gnr.plan import Occupancy
 from gnr.rates import Rates
 from gnr.result import ClassSolution, MarginalRanges, Range, Tpot, Unique
 
+BEYOND = 100.0
+"""Multiple of its magnitude from which a multiplier at a corner at infinity is infinite."""
+
 
 def every_gpu_prefills(point: Point) -> bool:
     """Whether the prefill row is tight, and so not told apart from the solo row (4.4 (ii))."""
@@ -98,35 +101,42 @@ def _ranges(
     eta_low = np.array([eta for _, eta in at_corners])
     # A class that is shut out has no prefilled requests to lose: eta may be anything up to
     # what would make starting one worth while.
-    shut_out = (point.prefill <= 0) & (not program.empty_decode_buffer)
+    shut_out = point.prefill <= 0
     started = [optimal_face.prefill_break_even(program, corner) for corner in corners]
     eta_high = np.where(shut_out, np.maximum(eta_low, np.array(started)), eta_low)
     return MarginalRanges(
-        marginals=_capacity_ranges(rates, point, corners, far),
+        marginals=_capacity_ranges(rates, point, face, corners, far),
         marginal_value=_ends(names, value, value, rates.reward, far),
         decode_marginal=_ends(names, eta_low, eta_high, rates.reward, far),
-        gpu_value=_gpu_range(rates, corners, far),
+        gpu_value=_gpu_range(rates, face, corners, far),
     )
 
 
-def _gpu_range(rates: Rates, corners: Floats, far: Flags) -> Range | None:
+def _gpu_range(
+    rates: Rates, face: optimal_face.PriceFace, corners: Floats, far: Flags
+) -> Range | None:
     """Return [right, left] derivative in the number of GPUs, None where they agree."""
-    worth = rates.speed_ratio * rates.batch_slots * corners[:, :1] + corners[:, 1:]
-    sizes = np.max(np.abs(worth[~far]), axis=0, initial=0.0)
-    return _ends(["gpu"], worth, worth, sizes, far).get("gpu")
+    weights = np.array([[rates.speed_ratio * rates.batch_slots], [1.0]])
+    return _ends(["gpu"], corners @ weights, corners @ weights, face.scale @ weights, far).get(
+        "gpu"
+    )
 
 
-def _capacity_ranges(rates: Rates, point: Point, corners: Floats, far: Flags) -> dict[str, Range]:
-    """Return [right, left] derivative in each capacity where they differ."""
-    decode, prefill = corners[:, 0], corners[:, 1]
-    solo_low = rates.speed_ratio * decode
-    crowded = every_gpu_prefills(point)
-    solo_high = solo_low + prefill / rates.batch_slots if crowded else solo_low
-    prefill_low = np.zeros_like(prefill) if crowded else prefill
-    low = np.stack([prefill_low, decode, solo_low], axis=1)
-    high = np.stack([prefill, decode, solo_high], axis=1)
-    sizes = np.full(3, float(np.max(np.abs(corners[~far]), initial=0.0)))
-    return _ends(list(CAPACITIES), low, high, sizes, far)
+def _capacity_ranges(
+    rates: Rates, point: Point, face: optimal_face.PriceFace, corners: Floats, far: Flags
+) -> dict[str, Range]:
+    """Return [right, left] derivative in each capacity where they differ.
+
+    Where every GPU prefills, the value nu of a prefill can be laid on the prefill row or, divided
+    by B, on the solo row.
+    """
+    slots, ratio = rates.batch_slots, rates.speed_ratio
+    own = np.array([[0.0, 1.0, ratio], [1.0, 0.0, 0.0]])
+    low = high = corners @ own
+    if every_gpu_prefills(point):
+        low = corners @ np.array([[0.0, 1.0, ratio], [0.0, 0.0, 0.0]])
+        high = corners @ np.array([[0.0, 1.0, ratio], [1.0, 0.0, 1.0 / slots]])
+    return _ends(list(CAPACITIES), low, high, face.scale @ own, far)
 
 
 def _ends(
@@ -134,14 +144,17 @@ def _ends(
 ) -> dict[str, Range]:
     """Return the ends over the corners of the quantities that are not unique, by name.
 
-    `low` and `high` have shape ``(corners, names)``; an end reached at infinity is None.
+    `low` and `high` have shape ``(corners, names)``, `sizes` are magnitudes of the quantities.
+    An end that a corner at infinity drives beyond all magnitudes is None.
     """
+
+    def finite(values: Floats, corner: int, i: int) -> float | None:
+        found = float(values[corner, i])
+        return None if far[corner] and abs(found) > BEYOND * sizes[i] else found
+
     spread = high.max(axis=0) - low.min(axis=0)
     return {
-        name: (
-            None if far[low[:, i].argmin()] else float(low[:, i].min()),
-            None if far[high[:, i].argmax()] else float(high[:, i].max()),
-        )
+        name: (finite(low, int(low[:, i].argmin()), i), finite(high, int(high[:, i].argmax()), i))
         for i, name in enumerate(names)
         if spread[i] > optimal_face.SPREAD * sizes[i]
     }
