@@ -422,3 +422,36 @@ def test_narrow_terminals_cut_no_numbers(
         _, out, _ = gnr(capsys, "solve", name, "--gpus", "64")
         assert "…" not in out.replace("information-extract…", "")
         assert max(map(len, out.splitlines())) <= 80
+
+
+def test_a_limit_of_the_solver_ends_with_3(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from gnr.models import steady_state
+    from gnr.models.solver import Outcome, Status
+
+    for route in ("optimize", "optimize_scaled"):
+        monkeypatch.setattr(steady_state, route, lambda model: Outcome(Status.LIMIT))
+    code, document = gnr_json(capsys, "solve", "two-class", "--gpus", "5")
+    assert (code, document["status"], document["plan"]) == (3, "limit", None)
+
+
+def test_comparison_shows_hourly_money_and_groups(capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = gnr(capsys, "solve", "two-class", "two-class-separate", "--gpus", "500")
+    (row,) = [line for line in out.splitlines() if line.strip().startswith("two-class ")][:1]
+    assert row.split() == [
+        "two-class", "1,071,731", "128,945", "21.3%", "96.8%", "595,702", "23.6", "ms",
+        "107", "+", "393",
+    ]  # fmt: skip
+
+
+def test_tables_show_each_number_in_its_column(capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = gnr(capsys, "solve", "two-class-separate", "--gpus", "500")
+    rows = [line.split()[1:] for line in out.splitlines() if line.startswith(" prefill-heavy")]
+    assert rows == [
+        ["0.5", "0.0000", "0.1950", "0.8017", "3.217", "1.568"],
+        ["84.0%", "0.0%", "16.0%", "380", "278.448"],
+        ["97.48", "0.0", "42.4%", "1.000", "0.263", "1"],
+    ]
+    (solo,) = [line for line in out.splitlines() if line.startswith(" decode slots on solo")]
+    assert solo.split()[5:] == ["12.5688", "12.5688", "full", "9.09", "32724"]
