@@ -26,7 +26,7 @@ def bundled_value(rates: Rates) -> Floats:
         profit=rates.reward * rates.prefill,
         weight=rates.decode_work + np.maximum(mixing_cost, 0.0)[..., None],
         capacity=np.where(above, capacity, capacity - mixing_cost * cap),
-        cap=np.where(above, 1.0, cap),
+        cap=np.ones_like(cap),
         upper=rates.full_prefill,
     )
     return _where_impatient(rates, value)
