@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from gnr import schema_errors
 from gnr.errors import Problem
 from gnr.instance import Instance
-from gnr.rates import Rates, compute_rates
+from gnr.rates import ROUNDING, Rates, compute_rates
 
 CAPACITIES = ("prefill_capacity", "mixed_decode_capacity", "solo_decode_capacity")
 """Names of the capacities in results; an SLI cannot take one of them."""
@@ -235,7 +235,7 @@ def warnings_for(instance: Instance) -> list[str]:
                 f"gpu.iteration_time: {name} is {seconds:g} s, long for one iteration: are the "
                 "times in seconds?"
             )
-    if ratio < threshold:
+    if ratio < threshold * (1 - ROUNDING):
         found.append(
             f"kappa = {ratio:.6g} is below (B-1)/B = {threshold:.6g}: a full mixed GPU decodes "
             "faster than a solo one, so Proposition 3.2 and Theorem 4.1 do not cover this "

@@ -1,5 +1,6 @@
 """`gnr draw`: the network of an instance as pictures and as a graph file."""
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from gnr.instance import SCHEMA_VERSION, Instance
 from gnr.network import Edge, Node, Station, build_network, steady_flows
 from gnr.plots.network_plot import plot_network
 from gnr.plots.save import save_figure
+from gnr.provenance import Provenance, origin, record
 from gnr.rates import rates_of
 from gnr.result import Solution
 
@@ -34,6 +36,8 @@ class Drawing(BaseModel):
     files: tuple[str, ...]
     """Files written."""
     warnings: tuple[str, ...]
+    provenance: Provenance
+    """Where this result comes from."""
 
 
 def draw_network(
@@ -58,6 +62,7 @@ def draw_network(
         If a picture is asked for and there are more than 40 classes.
     """
     _refuse_crowd(instance, formats)
+    started = time.perf_counter()
     graph = build_network(rates_of(instance), [each.name for each in instance.classes])
     solution, found, held = None, None, None
     if flows:
@@ -72,11 +77,13 @@ def draw_network(
     files = []
     if pictures:
         figure = plot_network(graph, instance.title, found, held)
-        files.extend(save_figure(figure, folder, stem, pictures))
+        files.extend(save_figure(figure, folder, stem, origin(instance.sha256()), pictures))
     if "graphml" in formats:
         path = folder / f"{stem}.graphml"
         with complete_file(path) as temporary:
-            nx.write_graphml(to_plain_graph(graph, found, held), temporary)
+            plain = to_plain_graph(graph, found, held)
+            plain.graph["origin"] = origin(instance.sha256())
+            nx.write_graphml(plain, temporary)
         files.append(path)
     warnings = list(solution.warnings) if solution is not None else []
     if solution is not None and found is None:
@@ -86,6 +93,7 @@ def draw_network(
         status=None if solution is None else solution.status,
         files=tuple(str(path) for path in files),
         warnings=tuple(warnings),
+        provenance=record(instance.sha256(), started, {"flows": flows}),
     )
 
 
@@ -139,7 +147,7 @@ def to_plain_graph(
         if occupancy is not None and node in occupancy:
             data["occupancy"] = occupancy[node]
         plain.add_node(label(node), **data)
-    for origin, target, key, transition in graph.edges(keys=True, data="transition"):
+    for start, end, key, transition in graph.edges(keys=True, data="transition"):
         data = {
             "process": transition.process,
             "kind": transition.kind.value,
@@ -150,6 +158,6 @@ def to_plain_graph(
         if transition.rate is not None:
             data["rate"] = float(transition.rate)
         if flows is not None:
-            data["flow"] = flows[origin, target, key]
-        plain.add_edge(label(origin), label(target), key=key, **data)
+            data["flow"] = flows[start, end, key]
+        plain.add_edge(label(start), label(end), key=key, **data)
     return plain

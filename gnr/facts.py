@@ -53,12 +53,16 @@ def served_share(solution: Solution) -> float:
 
 
 def revenue_per_token(solution: Solution) -> float | None:
-    """Return money per prompt or output token of finished requests; None if none finish."""
-    rates = rates_of(solution.instance)
-    lengths = rates.arrival_rate * (rates.prompt_tokens + rates.output_tokens)
-    tokens = sum(
-        fate.served * float(length) for fate, length in zip(fates(solution), lengths, strict=True)
-    )
+    """Return money per billed token, prompts and outputs alike; None if none is billed.
+
+    Bundled: the tokens of finished requests; separate: all prompts read and outputs written.
+    """
+    rates, bundled = rates_of(solution.instance), solution.scheme == "bundled"
+    tokens = 0.0
+    for i, fate in enumerate(fates(solution)):
+        prefilled = fate.served if bundled else 1 - fate.left_before_prefill
+        billed = prefilled * rates.prompt_tokens[i] + fate.served * rates.output_tokens[i]
+        tokens += float(rates.arrival_rate[i] * billed)
     return (solution.revenue_rate or 0.0) / tokens if tokens > 0 else None
 
 
@@ -101,7 +105,7 @@ def milliseconds(seconds: float | None) -> str:
 def earnings(solution: Solution) -> str:
     """Return the revenue in words: per GPU-second, per GPU-hour, per million tokens."""
     rate, token = solution.revenue_rate or 0.0, revenue_per_token(solution)
-    per_million = "" if token is None else f", {money(token * MILLION)} per million tokens served"
+    per_million = "" if token is None else f", {money(token * MILLION)} per million tokens billed"
     return f"{money(rate)} money/s per GPU, {money(rate * HOUR)} per GPU-hour{per_million}"
 
 
@@ -118,6 +122,8 @@ def bottleneck(solution: Solution) -> str:
         return f"Every GPU prefills: {what}; {worth}."
     if decode > scale:
         return f"Decode slots are the bottleneck; {worth}."
+    if served_share(solution) < 1 - FULL:
+        return "More capacity earns nothing: who is not served pays nothing for it."
     return "Nothing binds: the demand is served with room to spare, one more GPU earns nothing."
 
 

@@ -1,10 +1,13 @@
 """What a valid instance amounts to before it is solved: its rates and its load."""
 
+import time
+
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from gnr.checks import warnings_for
 from gnr.instance import SCHEMA_VERSION, Instance
+from gnr.provenance import Provenance, record
 from gnr.rates import rates_of
 
 
@@ -28,15 +31,17 @@ class LoadReport(BaseModel):
     prefill_load: float
     """Sum of lambda_i/mu_p,i: GPUs that would have to prefill to serve everybody, per GPU."""
     decode_load: float
-    """Decode work of serving everybody over the decode capacity that is left then (D4);
-    above 1 not everybody can be served."""
+    """Decode row of the knapsack (D4) with everybody served: sum of (C phi + kappa B - (B-1))
+    lambda/mu_p over kappa B; above 1 not everybody can be served."""
     warnings: tuple[str, ...]
     """What is accepted but should be known."""
+    provenance: Provenance
+    """Where this result comes from."""
 
 
 def report_load(instance: Instance) -> LoadReport:
     """Return the load of an instance, all of it served."""
-    rates = rates_of(instance)
+    started, rates = time.perf_counter(), rates_of(instance)
     needed = rates.decode_work + rates.mixing_cost
     return LoadReport(
         instance=instance.name,
@@ -49,6 +54,7 @@ def report_load(instance: Instance) -> LoadReport:
             np.sum(needed * rates.full_prefill) / (rates.speed_ratio * rates.batch_slots)
         ),
         warnings=(*warnings_for(instance), *_promises(instance)),
+        provenance=record(instance.sha256(), started, {}),
     )
 
 

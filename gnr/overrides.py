@@ -26,7 +26,7 @@ def apply_override(data: dict[str, Any], override: str) -> dict[str, Any]:
         If the text has no ``=``, or the path leads nowhere.
     """
     path, equals, text = override.partition("=")
-    if not equals or not path.strip() or not text.strip():
+    if not equals or not path.strip() or not text.strip() or "\n" in override:
         raise _error("set-syntax", override, "must be path=value", "as in gpu.batch_slots=32")
     changed = copy.deepcopy(data)
     node: Any = changed

@@ -153,6 +153,7 @@ def make_plan(
     mixed_rate, solo_rate = rates.mixed_decode * y_m, rates.solo_decode * y_s
     served = mixed_rate + solo_rate
     solo_share = np.where(served > 0, solo_rate / np.where(served > 0, served, 1.0), 1.0)
+    mixed_weight, solo_weight = _shares(mixed_rate), _shares(solo_rate)
     ranks = price_index_ranks(x, np.asarray(marginal_value), rates.reward)
     classes = tuple(
         ClassPlan(
@@ -165,8 +166,8 @@ def make_plan(
             mixed_queue_target=gpus * float((1 - solo_share[i]) * q_d[i]),
             solo_queue_target=gpus * float(solo_share[i] * q_d[i]),
             solo_probability=float(solo_share[i]),
-            mixed_weight=_share(mixed_rate, i),
-            solo_weight=_share(solo_rate, i),
+            mixed_weight=float(mixed_weight[i]),
+            solo_weight=float(solo_weight[i]),
             prefill_index=float(rates.output_tokens[i] / rates.prompt_tokens[i]),
             rank=ranks[i],
         )
@@ -214,7 +215,7 @@ def price_index_ranks(prefill: Floats, marginal_value: Floats, reward: Floats) -
     return ranks
 
 
-def _share(flow: Floats, i: int) -> float:
-    """Return flow[i] over the sum of `flow`, with 0/0 = 0 (eq. U10)."""
+def _shares(flow: Floats) -> Floats:
+    """Return `flow` over its sum, with 0/0 = 0 (eq. U10)."""
     total = float(flow.sum())
-    return float(flow[i]) / total if total > 0 else 0.0
+    return flow / total if total > 0 else np.zeros_like(flow)

@@ -69,6 +69,11 @@ def record(
     )
 
 
+def origin(instance_sha256: str) -> str:
+    """Return in one line what a picture comes from; the same for the same input and software."""
+    return f"gnr {__version__}, commit {_commit()}, instance sha256 {instance_sha256}"
+
+
 @cache
 def _versions() -> dict[str, str | None]:
     found: dict[str, str | None] = {"python": platform.python_version()}

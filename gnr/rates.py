@@ -11,6 +11,9 @@ from typing import Any, TypeAlias
 
 from gnr.instance import Instance
 
+ROUNDING = 1e-12
+"""Relative difference below which kappa counts as equal to (B-1)/B."""
+
 Quantity: TypeAlias = Any
 """A float, an array of floats, or a SymPy expression."""
 
@@ -53,11 +56,6 @@ def bundled_reward(
 ) -> Quantity:
     r"""Return :math:`w_i=c_pP_i+c_dD_i`, money per finished request (eq. P21)."""
     return prompt_price * prompt + output_price * output
-
-
-def threshold_chunk(base: Quantity, per_chunk_token: Quantity, solo_time: Quantity) -> Quantity:
-    r"""Return :math:`b_0=(1/\gamma-\alpha)/\beta` in tokens (eq. D1)."""
-    return (solo_time - base) / per_chunk_token
 
 
 @dataclass(frozen=True)
@@ -121,9 +119,12 @@ class Rates:
     def mixing_cost(self) -> Quantity:
         r"""Decode capacity lost per mixed GPU, :math:`\kappa B-(B-1)` mixed slots.
 
-        Nonnegative exactly if the hypothesis of Proposition 3.2 holds.
+        Nonnegative exactly if the hypothesis of Proposition 3.2 holds; a difference within
+        rounding is 0.
         """
-        return self.speed_ratio * self.batch_slots - (self.batch_slots - 1)
+        solo = self.speed_ratio * self.batch_slots
+        cost = solo - (self.batch_slots - 1)
+        return cost * (abs(cost) > ROUNDING * solo)
 
 
 def compute_rates(

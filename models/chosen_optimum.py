@@ -73,11 +73,17 @@ def fill_in_file_order(rates: Rates, prefill: Floats, decode_work: Floats) -> Fl
 
     For the separate objective, which does not see who decodes: classes that never leave are
     served first because they must be, then the others in file order; who does not fit waits.
+    Where output tokens are free all decodes that fit are done.
     """
     produced = rates.decode_work * prefill
     must = np.where(rates.patience_rate > 0, 0.0, produced)
     may = np.where(rates.patience_rate > 0, produced, 0.0)
-    left = float(decode_work.sum() - must.sum())
+    used = float(prefill.sum())
+    room = rates.speed_ratio * rates.batch_slots - rates.mixing_cost * used
+    total = float(decode_work.sum())
+    if rates.output_price == 0:
+        total = min(float(produced.sum()), room)
+    left = total - float(must.sum())
     before = np.concatenate([[0.0], np.cumsum(may)[:-1]])
     return np.asarray(must + np.clip(left - before, 0.0, may))
 

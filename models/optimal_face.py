@@ -113,7 +113,7 @@ def marginals_at(program: Program, price: Floats) -> tuple[Floats, Floats]:
 def uniqueness(program: Program, point: Point, face: PriceFace) -> Uniqueness:
     """Return which variables are the same at every optimum."""
     rates = program.rates
-    prefill_free, decode_free, tied = _free_moves(program, face.center)
+    prefill_free, decode_free, tied = _free_moves(program, face)
     moves = _move_columns(rates, prefill_free, decode_free, tied)
     active = face.center > SPREAD * face.scale
     fixed = _fixed_columns(moves * active[:, None])
@@ -200,13 +200,12 @@ def _cut(corners: Floats, normal: Floats, offset: float) -> Floats:
     return np.array(kept).reshape(-1, 2)
 
 
-def _free_moves(program: Program, price: Floats) -> tuple[Flags, Flags, Flags]:
+def _free_moves(program: Program, face: PriceFace) -> tuple[Flags, Flags, Flags]:
     """Return for each class: can x move, can v move by itself, does v follow x."""
-    rates, weights = program.rates, program.weights
+    rates, weights, price = program.rates, program.weights, face.center
     impatient = rates.patience_rate > 0
     margin = weights.decode - price[0]
-    size = weights.decode + price[0]
-    level = np.abs(margin) <= SPREAD * size
+    level = np.abs(margin) <= SPREAD * (weights.decode + price[0]) + RELATIVE * face.scale[0]
     forced = np.full(rates.classes, program.empty_decode_buffer)
     worth = np.where(forced, margin, np.maximum(margin, 0.0))
     net = _prefill_net(program, price) + rates.decode_work * worth

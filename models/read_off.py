@@ -78,6 +78,10 @@ def _unique(instance: Instance, program: Program, point: Point) -> Unique:
         undecided = dict.fromkeys((*Occupancy.model_fields, "marginals"), None)
         return Unique(**undecided, ranges=MarginalRanges(), reported=reported)
     variables = optimal_face.uniqueness(program, point, face)
+    if not variables.decode_queue and instance.prices.scheme == "separate":
+        reported += "; decodes given out in file order, who does not fit waits"
+    if not variables.prefill:
+        reported += "; of the choices whom to let in, the one the solver found"
     ranges = _ranges(instance, program, point, face)
     return Unique(
         **vars(variables),

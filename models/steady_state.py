@@ -88,7 +88,7 @@ def _solve(instance: Instance, empty_decode_buffer: bool, options: dict[str, Any
     warnings, numbers = warnings_for(instance), NO_NUMBERS
     shortfall: tuple[Shortfall, ...] = ()
     if status is Status.INFEASIBLE:
-        shortfall = explain_shortfall(rates, [each.name for each in instance.classes])
+        shortfall = explain_shortfall(program, [each.name for each in instance.classes])
     elif status is Status.OPTIMAL:
         numbers = read_off(instance, program, point, multipliers)
     else:

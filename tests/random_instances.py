@@ -16,11 +16,12 @@ def random_data(
     scheme: str = "bundled",
     patient: float = 0.0,
     twins: bool = False,
+    free: str | None = None,
 ) -> dict[str, Any]:
     """Return a valid raw instance.
 
     `patient` is the chance that a class never leaves; with `twins` some classes are alike, so
-    that optima are not unique.
+    that optima are not unique; `free` names a token price that is 0.
     """
     count = int(rng.integers(1, 9)) if classes is None else classes
     slots, chunk = int(rng.integers(2, 65)), int(rng.integers(16, 1025))
@@ -43,6 +44,9 @@ def random_data(
     load = float(rng.choice([0.3, 0.9, 1.0, 1.1, 2.0, 5.0]))
     patience = np.where(rng.random(count) < patient, 0.0, rng.uniform(0.01, 0.5, count))
     money = float(10 ** rng.uniform(-7, 0))
+    prices = {"prompt_token": money, "output_token": money * float(rng.uniform(0.5, 8))}
+    if free is not None:
+        prices[free] = 0.0
     return {
         "schema_version": 1,
         "name": "random",
@@ -57,11 +61,7 @@ def random_data(
                 "decode_only": mixed / ratio,
             },
         },
-        "prices": {
-            "scheme": scheme,
-            "prompt_token": money,
-            "output_token": money * float(rng.uniform(0.5, 8)),
-        },
+        "prices": {"scheme": scheme, **prices},
         "classes": [
             {
                 "name": f"class-{i}",

@@ -21,7 +21,7 @@ def check(instances: InstanceArguments, set_: SetOptions = None, json: JsonOptio
 
     reports = [report_load(instance) for instance in load_all(instances, set_ or [])]
     if json:
-        print_documents([report.model_dump() for report in reports])
+        print_documents([report.model_dump(mode="json") for report in reports])
         return ExitCode.DONE
     for report in reports:
         for warning in report.warnings:
@@ -51,6 +51,6 @@ def _table(reports: Sequence[Any]) -> Any:
         )
     return Group(
         table,
-        "prefill load: GPUs that would prefill if everybody were served; decode load: the decode\n"
-        "work then over the slots that are left. Above 100 % not everybody can be served.",
+        "prefill load: GPUs that would prefill if everybody were served; decode load: their\n"
+        "decodes and the slots lost to prefill, over all slots. Above 100 % not all can be served.",
     )

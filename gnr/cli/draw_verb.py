@@ -52,8 +52,10 @@ def draw(
         for path in document.files:
             note(f"wrote {path}")
         documents.append(document.model_dump(mode="json"))
-        if document.status not in (None, "optimal"):
+        if document.status in ("infeasible", "unbounded"):
             code = ExitCode.NEGATIVE
+        elif document.status == "limit" and code is ExitCode.DONE:
+            code = ExitCode.UNDECIDED
     if json:
         print_documents(documents)
     return code

@@ -69,8 +69,10 @@ def _write(solution: Any, folder: Any) -> None:
     if solution.status == "optimal":
         from gnr.plots.plan_plot import draw_plan
         from gnr.plots.save import save_figure
+        from gnr.provenance import origin
 
-        for path in save_figure(draw_plan(solution), folder, f"{solution.instance.name}.plan"):
+        stem, source = f"{solution.instance.name}.plan", origin(solution.provenance.instance_sha256)
+        for path in save_figure(draw_plan(solution), folder, stem, source):
             note(f"wrote {path}")
 
 

@@ -36,12 +36,12 @@ def new_figure(width: float, height: float) -> Any:
 
 
 def save_figure(
-    figure: Any, folder: Path, stem: str, formats: Iterable[str] = FORMATS
+    figure: Any, folder: Path, stem: str, origin: str, formats: Iterable[str] = FORMATS
 ) -> list[Path]:
     """Write `figure` as ``folder/stem.format`` for each format and return the paths.
 
-    Dates and random identifiers are left out, so equal figures give equal files. Characters that
-    the font does not have are drawn as boxes.
+    `origin` goes into the metadata. Dates and random identifiers are left out, so equal figures
+    give equal files. Characters that the font does not have are drawn as boxes.
     """
     written = []
     with (
@@ -51,7 +51,10 @@ def save_figure(
         warnings.filterwarnings("ignore", message="Glyph")
         for suffix in formats:
             path = folder / f"{stem}.{suffix}"
-            metadata = {"Date": None} if suffix == "svg" else {"Software": None}
+            metadata: dict[str, str | None] = (
+                {"Date": None} if suffix == "svg" else {"Software": None}
+            )
+            metadata["Description"] = origin
             with complete_file(path) as temporary:
                 figure.savefig(temporary, dpi=150, metadata=metadata)
             written.append(path)

@@ -4,6 +4,7 @@ The linprog restatement in `tests/oracles` was written from the theory alone, wi
 the Pyomo programs.
 """
 
+import copy
 import itertools
 from typing import Any
 
@@ -58,7 +59,7 @@ def test_pyomo_closed_form_and_linprog_have_one_value(regime: str, scheme: str) 
 
 @pytest.mark.parametrize("regime", REGIMES)
 def test_reduced_program_has_the_value_of_the_bundled_one(regime: str) -> None:
-    for data, instance in instances(regime, "bundled", COUNT, 2, patient=0.2):
+    for data, instance in instances(regime, "bundled", 2 * COUNT, 2, patient=0.2):
         found, expected = optimize(reduced_program(rates_of(instance))), oracle_of(data)
         assert found.status == expected.status
         if expected.status == "optimal":
@@ -215,3 +216,49 @@ def test_wild_magnitudes_are_solved_rightly_or_not_called_optimal(
             optimal += 1
     assert optimal >= 30
     assert not (always and refused)
+
+
+@pytest.mark.parametrize("regime", REGIMES)
+@pytest.mark.parametrize("empty", [False, True])
+def test_missing_gpus_are_just_enough(regime: str, empty: bool) -> None:
+    """All rates divided by the growth told: feasible with 1e-6 more GPUs, not with 1e-6 less."""
+    explained = 0
+    for data, instance in instances(regime, "bundled", 60, 14, patient=0.6):
+        solution = solve(instance, empty_decode_buffer=empty)
+        if solution.status != "infeasible":
+            continue
+        growth = 1 + solution.shortfall[-1].by
+        assert len(solution.shortfall) >= 2, "it names what cannot be served"
+        for factor, status in (
+            (growth * (1 + 1e-6), "optimal"),
+            (growth * (1 - 1e-6), "infeasible"),
+        ):
+            scaled = copy.deepcopy(data)
+            for each in scaled["classes"]:
+                each["arrival_rate"] /= factor
+            assert oracle_of(scaled, empty_decode_buffer=empty).status == status
+        explained += 1
+    assert explained >= 10
+
+
+def test_free_output_tokens_are_still_written() -> None:
+    """With c_d = 0 decodes cost and earn nothing: what fits is decoded all the same."""
+    for _, instance in instances("above", "separate", 30, 15, free="output_token"):
+        solution, rates = solve(instance), rates_of(instance)
+        work = solution.totals.mixed_decode + rates.speed_ratio * solution.totals.solo_decode
+        used = solution.totals.prefill
+        room = rates.speed_ratio * rates.batch_slots - rates.mixing_cost * used
+        started = sum(
+            gain * each.prefill
+            for gain, each in zip(rates.decode_work, solution.classes, strict=True)
+        )
+        assert work == pytest.approx(min(room, started), rel=1e-9)
+
+
+def test_the_threshold_is_met_within_rounding() -> None:
+    """kappa computed as (B-1)/B may differ from it in the last digit; nothing may hang on that."""
+    for _, instance in instances("at", "bundled", 200, 16):
+        assert rates_of(instance).mixing_cost == 0
+        solution = solve(instance)
+        assert all(each.decode_queue == 0 for each in solution.classes)
+        assert not any("Theorem 4.1" in warning for warning in solution.warnings)

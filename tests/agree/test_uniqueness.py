@@ -31,6 +31,7 @@ def cases(seed: int, count: int) -> Any:
             scheme=("bundled", "separate")[number // 3 % 2],
             patient=(0.0, 0.0, 0.4)[number // 6 % 3],
             twins=bool(number // 18 % 2),
+            free=(None, None, "output_token", "prompt_token")[number // 36 % 4],
         )
 
 

@@ -68,7 +68,8 @@ def test_facts_of_the_separate_plan() -> None:
     assert second.left_before_decode == pytest.approx(0.2 * 0.80168040625)
     assert second.left_before_prefill == pytest.approx(0)
     assert served_share(solution) == pytest.approx(1 - 0.1 * 0.80168040625)
-    tokens = 0.5 * 1300 + 0.5 * second.served * 3400
+    # Prompts are billed whether or not their requests stay to decode.
+    tokens = 0.5 * 1300 + 0.5 * (3000 + second.served * 400)
     assert revenue_per_token(solution) == pytest.approx(298.58655675 / tokens)
     assert gpu_gain(solution) == pytest.approx(16 * 9.09)
     assert capacity_gain(solution, "solo_decode_capacity") == pytest.approx(9.09)
