@@ -113,3 +113,22 @@ def _has_type(value: Any, wanted: Any) -> bool:
             return abs(value) < 10**308
         return type(value) is float and math.isfinite(value)
     return type(value) is wanted
+
+
+def has_sane_magnitudes(data: dict[str, Any]) -> bool:
+    """Tell whether all rates of a valid instance lie within 1e-18 ... 1e18."""
+    gpu, time, prices = data["gpu"], data["gpu"]["iteration_time"], data["prices"]
+    if max(gpu["batch_slots"], gpu["chunk_tokens"]) >= 10**300:
+        return False
+    chunk, solo = float(gpu["chunk_tokens"]), time["decode_only"]
+    mixed = time["base"] + time["per_chunk_token"] * chunk
+    figures = [gpu["batch_slots"], mixed / solo]
+    for each in data["classes"]:
+        prompt, output = float(each["prompt_tokens"]), float(each["output_tokens"])
+        rate, patience = float(each["arrival_rate"]), float(each["patience_rate"])
+        prefill = chunk / (prompt * mixed)
+        reward = prices["prompt_token"] * prompt + prices["output_token"] * output
+        figures += [prefill, 1 / (output * mixed), 1 / (output * solo), chunk * output / prompt]
+        figures += [rate, rate / prefill if prefill else 0.0, reward, reward * prefill]
+        figures += [patience, rate / patience] if patience else []
+    return all(1e-18 < abs(figure) < 1e18 for figure in figures)
