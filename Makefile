@@ -42,7 +42,7 @@ wheel-check: $(STAMP)
 	$(BIN)/python -m pytest -q tests/packaging/test_wheel.py
 
 benchmark: $(STAMP)
-	$(BIN)/python -m pytest -q tests/benchmarks
+	$(BIN)/python -m pytest -q -s tests/benchmarks
 
 schemas: $(STAMP)
 	$(BIN)/python -m gnr.schemas
