@@ -120,7 +120,7 @@ def uniqueness(program: Program, point: Point, face: PriceFace) -> Uniqueness:
     of_prefill, of_decode = fixed[: prefill_free.sum()], fixed[prefill_free.sum() :]
     following = tied[prefill_free]
     x_fixed, alone_fixed = bool(of_prefill.all()), bool(of_decode.all())
-    total_fixed = x_fixed or bool(active[1])
+    total_fixed = x_fixed or _is_fixed(moves[1], moves * active[:, None])
     work_fixed = alone_fixed and bool(of_prefill[following].all())
     queue_fixed = alone_fixed and bool(of_prefill[~following].all())
     split_fixed = total_fixed and work_fixed and _split_is_unique(rates, point)
@@ -245,6 +245,12 @@ def _fixed_columns(rows: Floats) -> Flags:
     _, sizes, directions = np.linalg.svd(rows, full_matrices=False)
     used = directions[sizes > RELATIVE * max(1.0, float(sizes.max(initial=0.0)))]
     return np.asarray((used**2).sum(axis=0) >= 1 - RELATIVE)
+
+
+def _is_fixed(combination: Floats, rows: Floats) -> bool:
+    """Whether ``combination @ unknowns`` is 0 in every solution of ``rows @ unknowns = 0``."""
+    weights = np.linalg.lstsq(rows.T, combination, rcond=RELATIVE)[0]
+    return bool(np.all(np.abs(weights @ rows - combination) <= SPREAD))
 
 
 def _split_is_unique(rates: Rates, point: Point) -> bool:
