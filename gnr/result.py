@@ -125,7 +125,8 @@ class Solution(BaseModel):
     plan_for_gpus: Plan | None = Field(default=None, alias="plan")
     """The plan for the number of GPUs asked for; null if none was."""
     shortfall: tuple[Shortfall, ...]
-    """Ways to become feasible, each enough by itself per group; empty unless infeasible."""
+    """Requests that cannot be served, by class, and last, as the other way out, the growth of the
+    cluster that would serve them; empty unless infeasible."""
     warnings: tuple[str, ...]
     """What should be known before the numbers are used."""
     provenance: Provenance
