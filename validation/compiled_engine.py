@@ -13,7 +13,7 @@ from gnr.validation import kernels as rows
 from gnr.validation.chain import SPLIT_ROWS, Chain, Flow, Row
 from gnr.validation.lanes import Lanes, check_alike
 
-WIDTHS = (1, 8, 32)
+WIDTHS = (1, 8, 16, 32)
 """Lanes of a block. A step costs about the same up to 8; beyond 32 nothing is gained."""
 
 ROUND = 1 << 22

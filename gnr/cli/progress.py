@@ -1,0 +1,87 @@
+"""Progress of long runs: a bar on a terminal, a line every few seconds elsewhere."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+QUIET_SECONDS = 1.0
+"""Runs shorter than this show nothing."""
+
+LINE_SECONDS = 5.0
+"""Time between two lines where there is no terminal."""
+
+
+@contextmanager
+def progress_of_events(title: str, expected: float) -> Iterator[Callable[[float], None]]:
+    """Yield a function to be called with the number of events so far.
+
+    Parameters
+    ----------
+    title
+        What is running.
+    expected
+        About how many events there will be; the time left is told from it.
+    """
+    if sys.stderr.isatty():
+        with _bar(title, expected) as told:
+            yield told
+    else:
+        yield _Lines(title, expected)
+
+
+class _Lines:
+    """Write a line to stderr every few seconds."""
+
+    def __init__(self, title: str, expected: float) -> None:
+        self._title, self._expected = title, expected
+        self._began = self._last = time.monotonic()
+
+    def __call__(self, events: float) -> None:
+        now = time.monotonic()
+        if now - self._last < LINE_SECONDS:
+            return
+        self._last = now
+        sys.stderr.write(f"gnr: {self._title}: {_state(events, self._expected, now - self._began)}\n")
+
+
+@contextmanager
+def _bar(title: str, expected: float) -> Iterator[Callable[[float], None]]:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[state]}"),
+    )
+    began = time.monotonic()
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(title, total=max(expected, 1.0), state="", visible=False)
+
+        def told(events: float) -> None:
+            elapsed = time.monotonic() - began
+            bar.update(
+                task,
+                completed=events,
+                total=max(expected, events),
+                state=_state(events, expected, elapsed),
+                visible=elapsed > QUIET_SECONDS,
+            )
+
+        yield told
+
+
+def _state(events: float, expected: float, elapsed: float) -> str:
+    """Return share done, speed and time left in words."""
+    speed = events / elapsed if elapsed > 0 else 0.0
+    left = max(expected - events, 0.0) / speed if speed > 0 else float("inf")
+    share = min(events / expected, 1.0) if expected > 0 else 1.0
+    return f"{share:.0%}, {speed:.2g} events/s, about {_duration(left)} left"
+
+
+def _duration(seconds: float) -> str:
+    if seconds == float("inf"):
+        return "?"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

@@ -1,0 +1,213 @@
+"""One policy on growing clusters: how fast its revenue approaches the optimum."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from gnr.checks import warnings_for
+from gnr.convergence import Bounded, Convergence, PowerLawFit
+from gnr.errors import InputError, Problem
+from gnr.instance import Instance
+from gnr.plan import Occupancy
+from gnr.provenance import record
+from gnr.result import Solution
+from gnr.simulation import Simulation
+from gnr.validation.engines import Progress, find_engine
+from gnr.validation.policies import find_policy
+from gnr.validation.power_law import CONFIDENCE, PowerLaw, convergence_verdict, fit_power_law
+from gnr.validation.statistics import Verdict
+from gnr.validation.studies.optima import optimum, planning_optimum
+from gnr.validation.studies.simulation import Setting, Study
+
+GRID = (5, 20, 50, 200, 500, 2000, 8000, 32000, 128000)
+"""Default cluster sizes."""
+
+DELTA = 0.005
+"""A limit of the gap inside +-DELTA, a fraction of the LP value, counts as converged."""
+
+FEWEST_SIZES = 4
+"""Cluster sizes below which no power law is fitted."""
+
+RESAMPLES = 1000
+
+VERDICTS: Mapping[Verdict, Any] = {
+    Verdict.YES: "converges",
+    Verdict.NO: "does not converge",
+    Verdict.UNDECIDED: "undecided",
+}
+
+Told = Callable[[Simulation], None]
+"""Called with each cluster size that is done."""
+
+
+def converge(
+    instance: Instance,
+    *,
+    policy: str,
+    gpus: Sequence[int] = GRID,
+    account: str | None = None,
+    setting: Setting | None = None,
+    delta: float = DELTA,
+    progress: Progress | None = None,
+    told: Told | None = None,
+    options: Mapping[str, Any] | None = None,
+    **changes: Any,
+) -> Convergence:
+    """Simulate a policy on clusters of growing size and judge where its gap goes.
+
+    Parameters
+    ----------
+    instance
+        What to simulate.
+    policy
+        Name of a policy, see `gnr.validation.policies.POOLED`.
+    gpus
+        Cluster sizes; four or more are needed for a verdict.
+    account
+        `bundled` or `separate`; by default as the instance is priced.
+    setting, changes
+        How to simulate; single fields of `Setting` may be given as keywords instead.
+    delta
+        Largest limit of the gap that counts as none, a fraction of the LP value.
+    progress
+        Called now and then with the events simulated so far.
+    told
+        Called with each cluster size that is done.
+    options
+        Further options to write into the provenance.
+
+    Returns
+    -------
+    Convergence
+        Of the sizes that were complete, if interrupted after the first.
+
+    Raises
+    ------
+    InputError
+        If a name is unknown, an option out of range, or there is no optimum to compare with.
+    KeyboardInterrupt
+        If interrupted before any cluster size was complete.
+    """
+    started = time.perf_counter()
+    setting = Setting(**(vars(setting or Setting()) | changes))
+    setting.check()
+    sizes = _checked_sizes(gpus, delta)
+    chosen = find_policy(policy)
+    find_engine(setting.engine)
+    target = optimum(instance, account or instance.prices.scheme)
+    planned = planning_optimum(instance, chosen)
+    plans = [planned.plan(size) for size in sizes]
+    for plan in plans:
+        chosen.check(plan)
+    study = Study(instance, target, policy, setting, dict(options or {}))
+    points: list[Simulation] = []
+    events = 0.0
+    try:
+        for plan in plans:
+            before = events
+            point = study.run(plan, progress and (lambda now, past=before: progress(past + now)))
+            events += point.events
+            points.append(point)
+            if told is not None:
+                told(point)
+            if not point.complete:
+                break
+    except KeyboardInterrupt:
+        if not points:
+            raise
+    points = [point for point in points if point.complete] or points
+    complete = len(points) == len(plans) and points[-1].complete
+    fit = _fit(points, setting.seed)
+    verdict = Verdict.UNDECIDED if fit is None else convergence_verdict(fit, delta)
+    return Convergence(
+        instance=instance.name,
+        policy=policy,
+        accounting=target.scheme,
+        lp_revenue_rate=float(target.revenue_rate or 0.0),
+        targets=_targets(planned),
+        points=tuple(points),
+        fit=fit and _fit_document(fit),
+        delta=delta,
+        verdict=VERDICTS[verdict],
+        complete=complete,
+        warnings=(*warnings_for(instance), *_warnings(points, fit, complete)),
+        provenance=record(
+            instance.sha256(),
+            started,
+            vars(setting)
+            | {"policy": policy, "gpus": list(sizes), "delta": delta}
+            | dict(options or {}),
+            seed=setting.seed,
+        ),
+    )
+
+
+def expected_total(
+    instance: Instance, policy: str, gpus: Sequence[int], setting: Setting
+) -> float:
+    """Return about how many events `converge` will simulate."""
+    planned = planning_optimum(instance, find_policy(policy))
+    study = Study(instance, planned, policy, setting, {})
+    return sum(study.expected_events(planned.plan(size)) for size in gpus)
+
+
+def _checked_sizes(gpus: Sequence[int], delta: float) -> list[int]:
+    problems = []
+    if not 0 < delta < 1:
+        problems.append(("--delta", f"must lie between 0 % and 100 %, got {delta}", "say 0.5%"))
+    if not gpus or len(set(gpus)) != len(gpus) or min(gpus) < 1:
+        problems.append(
+            ("--gpus", f"must be different sizes of at least 1, got {list(gpus)}", "say 5,20,50")
+        )
+    if problems:
+        raise InputError(
+            Problem("converge-range", option, "", message, remedy)
+            for option, message, remedy in problems
+        )
+    return sorted(gpus)
+
+
+def _fit(points: Sequence[Simulation], seed: int) -> PowerLaw | None:
+    if len(points) < FEWEST_SIZES:
+        return None
+    return fit_power_law(
+        [point.gpus for point in points],
+        [point.samples["gap"] for point in points],
+        resamples=RESAMPLES,
+        seed=seed,
+    )
+
+
+def _fit_document(fit: PowerLaw) -> PowerLawFit:
+    limit, amplitude, exponent = (
+        Bounded(estimate=each.estimate, low=each.low, high=each.high)
+        for each in (fit.limit, fit.amplitude, fit.exponent)
+    )
+    return PowerLawFit(
+        limit=limit,
+        amplitude=amplitude,
+        exponent=exponent,
+        lack_of_fit=fit.lack_of_fit,
+        confidence=CONFIDENCE,
+    )
+
+
+def _targets(planned: Solution) -> dict[str, Occupancy]:
+    return {
+        each.name: Occupancy(**{field: getattr(each, field) for field in Occupancy.model_fields})
+        for each in planned.classes
+    }
+
+
+def _warnings(points: Sequence[Simulation], fit: PowerLaw | None, complete: bool) -> list[str]:
+    told = [
+        f"{point.gpus} GPUs: {warning}"
+        for point in points
+        for warning in point.warnings
+        if warning.startswith(("runs from", "the precision", "interrupted"))
+    ]
+    if fit is None:
+        told.append(f"fewer than {FEWEST_SIZES} cluster sizes: no power law was fitted")
+    if not complete:
+        told.append("interrupted: larger clusters are missing")
+    return told

@@ -1,0 +1,379 @@
+"""Simulate one cluster under one policy and hold it against the optimum."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gnr.arrays import Floats
+from gnr.checks import warnings_for
+from gnr.errors import InputError, Problem
+from gnr.instance import Instance
+from gnr.models.lost_revenue import explain_gap
+from gnr.models.point import Point
+from gnr.network import build_network
+from gnr.plan import Occupancy, Plan
+from gnr.provenance import record
+from gnr.rates import Rates, rates_of
+from gnr.result import Solution
+from gnr.simulation import (
+    ClassSimulation,
+    Estimate,
+    PrecisionGoal,
+    RevenueEstimate,
+    Simulation,
+    WarmupCheck,
+)
+from gnr.validation.chain import Chain, compile_chain
+from gnr.validation.engines import EngineMaker, Progress, find_engine
+from gnr.validation.measures import REVENUE, Measures, measure
+from gnr.validation.policies import find_policy
+from gnr.validation.replications import (
+    Windows,
+    default_horizon,
+    default_warmup,
+    expected_events,
+    replicate,
+)
+from gnr.validation.statistics import (
+    paired_difference,
+    replications_needed,
+    same_mean,
+    t_interval,
+    two_stage_interval,
+)
+from gnr.validation.studies.optima import optimum, planning_optimum
+
+WARMUP_DELTA = 0.005
+"""Largest difference between runs from two starts, as a fraction of the LP value."""
+
+LEAST_REPLICATIONS = 4
+"""Two lanes from each start: fewer have no interval."""
+
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How to simulate; None where the default depends on the cluster.
+
+    Attributes
+    ----------
+    replications
+        Independent runs, at least 4, half from an empty cluster.
+    seed
+        Seed of the random numbers, at least 0.
+    engine
+        Name of the engine.
+    warmup, horizon
+        Simulated time thrown away and kept, s.
+    precision
+        Half-width of the revenue's interval to reach, as a fraction of the LP value.
+    most_replications
+        Where to stop trying for it.
+    """
+
+    replications: int = 32
+    seed: int = 1
+    engine: str = "compiled"
+    warmup: float | None = None
+    horizon: float | None = None
+    precision: float | None = None
+    most_replications: int = 1024
+
+    def check(self) -> None:
+        """Raise `InputError` naming every option that is out of range."""
+        wrong = [
+            (self.replications < LEAST_REPLICATIONS, "--replications", f"be at least {LEAST_REPLICATIONS}", self.replications),
+            (self.most_replications < self.replications, "--most-replications", "not be less than --replications", self.most_replications),
+            (self.seed < 0, "--seed", "be at least 0", self.seed),
+            (self.warmup is not None and not 0 <= self.warmup < np.inf, "--warmup", "be finite and at least 0 s", self.warmup),
+            (self.horizon is not None and not 0 < self.horizon < np.inf, "--horizon", "be finite and above 0 s", self.horizon),
+            (self.precision is not None and not 0 < self.precision < 1, "--precision", "lie between 0 % and 100 %", self.precision),
+        ]  # fmt: skip
+        problems = [
+            Problem("simulation-range", option, "", f"must {rule}, got {value}", "change it")
+            for bad, option, rule, value in wrong
+            if bad
+        ]
+        if problems:
+            raise InputError(problems)
+
+
+def simulate(
+    instance: Instance,
+    plan: Plan | None = None,
+    *,
+    policy: str,
+    gpus: int | None = None,
+    account: str | None = None,
+    setting: Setting | None = None,
+    progress: Progress | None = None,
+    options: Mapping[str, Any] | None = None,
+    **changes: Any,
+) -> Simulation:
+    """Simulate a cluster under a policy and compare it with the LP optimum.
+
+    Parameters
+    ----------
+    instance
+        What to simulate.
+    plan
+        The plan the policy follows; by default that of the program the policy is made for.
+    policy
+        Name of a policy, see `gnr.validation.policies.POOLED`.
+    gpus
+        n, needed where no plan is given.
+    account
+        `bundled` or `separate`; by default as the instance is priced.
+    setting, changes
+        How to simulate; single fields of `Setting` may be given as keywords instead.
+    progress
+        Called now and then with the number of events so far.
+    options
+        Further options to write into the provenance.
+
+    Raises
+    ------
+    InputError
+        If the policy is unknown or cannot follow the plan, if the engine is not there, or if
+        there is no optimum to compare with.
+    """
+    setting = Setting(**(vars(setting or Setting()) | changes))
+    setting.check()
+    chosen = find_policy(policy)
+    if plan is None:
+        if gpus is None:
+            raise InputError(
+                [Problem("gpus-missing", "--gpus", "", "no cluster size", "say --gpus 500")]
+            )
+        plan = planning_optimum(instance, chosen).plan(gpus)
+    elif gpus not in (None, plan.gpus):
+        raise InputError(
+            [Problem("gpus-clash", "gpus", "", f"is {gpus}, the plan is for {plan.gpus}", "drop it")]
+        )
+    chosen.check(plan)
+    target = optimum(instance, account or instance.prices.scheme)
+    return Study(instance, target, policy, setting, dict(options or {})).run(plan, progress)
+
+
+@dataclass(frozen=True)
+class Study:
+    """Simulations of one instance under one policy, for any cluster size.
+
+    Attributes
+    ----------
+    instance
+        What is simulated.
+    target
+        The optimum without promises under the accounting wanted.
+    policy
+        Name of the policy.
+    setting
+        How to simulate.
+    options
+        What to write into the provenance.
+    """
+
+    instance: Instance
+    target: Solution
+    policy: str
+    setting: Setting
+    options: dict[str, Any]
+
+    def chain(self, plan: Plan) -> Chain:
+        """Return the chain that is simulated for `plan`."""
+        names = [each.name for each in self.instance.classes]
+        network = build_network(rates_of(self.instance), names)
+        return compile_chain(network, plan, find_policy(self.policy))
+
+    def expected_events(self, plan: Plan) -> float:
+        """Return about how many events `run` will simulate, further replications apart."""
+        chain = self.chain(plan)
+        seconds = sum(self._times(chain))
+        return self.setting.replications * expected_events(chain, seconds)
+
+    def run(self, plan: Plan, progress: Progress | None = None) -> Simulation:
+        """Simulate the cluster that `plan` is for."""
+        started = time.perf_counter()
+        rates, chain = rates_of(self.instance), self.chain(plan)
+        engine = find_engine(self.setting.engine)
+        windows = self._replicate(chain, engine, 0, self.setting.replications, progress)
+        precision = None
+        if self.setting.precision is not None and windows.complete:
+            windows, precision = self._refine(chain, engine, windows, progress)
+        measures = measure(windows.records, rates, plan.gpus)
+        revenue = self._revenue(windows, plan.gpus)
+        return self._document(plan, chain, windows, measures, revenue, precision, started)
+
+    def _times(self, chain: Chain) -> tuple[float, float]:
+        """Return warm-up and horizon, s."""
+        warmup, horizon = self.setting.warmup, self.setting.horizon
+        return (
+            default_warmup(chain) if warmup is None else warmup,
+            default_horizon(chain) if horizon is None else horizon,
+        )
+
+    def _replicate(
+        self, chain: Chain, engine: EngineMaker, first: int, last: int, progress: Progress | None
+    ) -> Windows:
+        warmup, horizon = self._times(chain)
+        return replicate(
+            chain,
+            digest=self.instance.sha256(),
+            seed=self.setting.seed,
+            replications=last - first,
+            first=first,
+            warmup=warmup,
+            horizon=horizon,
+            engine=engine,
+            progress=progress,
+        )
+
+    def _refine(
+        self, chain: Chain, engine: EngineMaker, pilot: Windows, progress: Progress | None
+    ) -> tuple[Windows, PrecisionGoal]:
+        """Run the replications that Stein's rule asks for, up to the limit."""
+        goal = (self.setting.precision or 0.0) * self._lp_value
+        needed = replications_needed(self._revenue(pilot, chain.gpus), goal, CONFIDENCE)
+        done, last = len(pilot.started_empty), min(needed, self.setting.most_replications)
+        windows = pilot
+        if last > done:
+            windows = pilot.joined(self._replicate(chain, engine, done, last, progress))
+        reached = needed <= last and windows.complete
+        return windows, PrecisionGoal(
+            half_width=goal, replications_needed=needed, reached=reached
+        )
+
+    def _revenue(self, windows: Windows, gpus: int) -> Floats:
+        rates = rates_of(self.instance)
+        return REVENUE[self.target.scheme](measure(windows.records, rates, gpus), rates)
+
+    @property
+    def _lp_value(self) -> float:
+        return float(self.target.revenue_rate or 0.0)
+
+    def _document(
+        self,
+        plan: Plan,
+        chain: Chain,
+        windows: Windows,
+        measures: Measures,
+        revenue: Floats,
+        precision: PrecisionGoal | None,
+        started: float,
+    ) -> Simulation:
+        """Return the result document."""
+        value, setting = self._lp_value, self.setting
+        found = two_stage_interval(revenue[: setting.replications], revenue, CONFIDENCE)
+        gap = 1 - revenue / value
+        terms = self._gap_terms(measures, revenue)
+        warmup, _ = self._times(chain)
+        check = _warmup_check(windows, revenue / value)
+        return Simulation(
+            instance=self.instance.name,
+            policy=self.policy,
+            fidelity="pooled",
+            gpus=plan.gpus,
+            replications=len(revenue),
+            horizon_s=windows.horizon,
+            warmup_s=warmup,
+            seed=setting.seed,
+            engine=setting.engine,
+            accounting=self.target.scheme,
+            lp_revenue_rate=value,
+            plan_revenue_rate=plan.revenue_rate,
+            revenue_rate=RevenueEstimate(
+                mean=found.mean, half_width=found.half_width, confidence=found.confidence
+            ),
+            gap=Estimate(mean=1 - found.mean / value, half_width=found.half_width / value),
+            gap_terms={name: _estimate(values) for name, values in terms.items()},
+            classes=_classes(self.instance, measures),
+            warmup_check=check,
+            precision=precision,
+            complete=windows.complete,
+            events=windows.events,
+            events_per_second=windows.events / windows.wall_time_s,
+            warnings=(
+                *warnings_for(self.instance),
+                *plan.warnings,
+                *_warnings(check, precision, windows),
+            ),
+            provenance=record(
+                self.instance.sha256(),
+                started,
+                vars(setting) | {"policy": self.policy, "gpus": plan.gpus} | self.options,
+                seed=setting.seed,
+            ),
+            samples={"revenue_rate": revenue, "gap": gap}
+            | {f"gap_{name}": values for name, values in terms.items()}
+            | dict(vars(measures)),
+        )
+
+    def _gap_terms(self, measures: Measures, revenue: Floats) -> dict[str, Floats]:
+        """Return the terms of (D11) by replication, money/s per GPU."""
+        fields = Occupancy.model_fields
+        rows = [
+            explain_gap(
+                self.target,
+                Point(**{field: getattr(measures, field)[:, lane] for field in fields}),
+                float(revenue[lane]),
+            )
+            for lane in range(len(revenue))
+        ]
+        return {name: np.array([row[name] for row in rows]) for name in rows[0]}
+
+
+def _estimate(samples: Floats) -> Estimate:
+    mean, half_width = t_interval(samples, CONFIDENCE)
+    return Estimate(mean=float(mean), half_width=float(half_width))
+
+
+def _classes(instance: Instance, measures: Measures) -> tuple[ClassSimulation, ...]:
+    fields = [field for field in ClassSimulation.model_fields if field not in ("name", "tpot")]
+    return tuple(
+        ClassSimulation(
+            name=each.name,
+            tpot=_estimate(measures.tpot[i]) if np.isfinite(measures.tpot[i]).all() else None,
+            **{field: _estimate(getattr(measures, field)[i]) for field in fields},
+        )
+        for i, each in enumerate(instance.classes)
+    )
+
+
+def _warmup_check(windows: Windows, relative: Floats) -> WarmupCheck:
+    """Return whether the two starts agree; `relative` is revenue over the LP value."""
+    empty, full = relative[windows.started_empty], relative[~windows.started_empty]
+    pairs = min(len(empty), len(full))
+    difference = paired_difference(empty[:pairs], full[:pairs], CONFIDENCE)
+    return WarmupCheck(
+        delta=WARMUP_DELTA,
+        difference=Estimate(mean=difference.mean, half_width=difference.half_width),
+        agree=same_mean(empty, full, WARMUP_DELTA).value,
+    )
+
+
+def _warnings(
+    check: WarmupCheck, precision: PrecisionGoal | None, windows: Windows
+) -> list[str]:
+    told = []
+    if check.agree != "yes":
+        told.append(
+            f"runs from an empty cluster and from the plan differ by {check.difference.mean:.2%} "
+            f"± {check.difference.half_width:.2%} of the LP value; within {check.delta:.1%} is "
+            f"asked, so that the start is forgotten: {check.agree}. A longer --warmup or "
+            "--horizon, or more --replications, settles it"
+        )
+    if precision is not None and not precision.reached:
+        told.append(
+            f"the precision was not reached: {precision.replications_needed} replications are "
+            "needed; raise --most-replications or --horizon"
+        )
+    if not windows.complete:
+        told.append(f"interrupted: the window is {windows.horizon:.6g} s long")
+    return told
+
+
+
