@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from gnr.plan import Plan as Plan
     from gnr.reading import load as load
     from gnr.result import Solution as Solution
+    from gnr.validation.studies.convergence import converge as converge
+    from gnr.validation.studies.simulation import simulate as simulate
 
 _HOMES = {
     "InputError": "gnr.errors",
@@ -28,11 +30,23 @@ _HOMES = {
     "Plan": "gnr.plan",
     "Solution": "gnr.result",
     "build_network": "gnr.network",
+    "converge": "gnr.validation.studies.convergence",
     "load": "gnr.reading",
+    "simulate": "gnr.validation.studies.simulation",
     "solve": "gnr.models.steady_state",
 }
 
-__all__ = ["InputError", "Instance", "Plan", "Solution", "build_network", "load", "solve"]
+__all__ = [
+    "InputError",
+    "Instance",
+    "Plan",
+    "Solution",
+    "build_network",
+    "converge",
+    "load",
+    "simulate",
+    "solve",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -44,7 +44,7 @@ class Provenance(BaseModel):
     """Largest resident memory of the process so far, MiB; null where it cannot be told."""
 
 
-LIBRARIES = ("pyomo", "highspy", "numpy", "cupy")
+LIBRARIES = ("pyomo", "highspy", "numpy", "numba", "cupy")
 
 
 def record(

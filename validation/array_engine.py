@@ -11,11 +11,10 @@ from typing import Any
 
 import numpy as np
 from array_api_compat import array_namespace
-from numpy.typing import NDArray
 
 from gnr.arrays import Floats
 from gnr.validation.chain import SPLIT_ROWS, Chain, Flow, Row
-from gnr.validation.lanes import Lanes, check_alike
+from gnr.validation.lanes import Lanes, Seeds, check_alike, stretch_seeds
 
 ZERO_WEIGHT = 1e-30
 """Lost against any weight, yet proportional to the counts where no weighted class waits."""
@@ -43,7 +42,7 @@ class ArrayEngine:
         self,
         chains: Sequence[Chain],
         start: Floats,
-        seeds: NDArray[np.uint64],
+        seeds: Seeds,
         library: ModuleType = np,
     ) -> None:
         check_alike(chains)
@@ -59,14 +58,16 @@ class ArrayEngine:
         self._integral = self._namespace.zeros_like(self._state)
         self._count = send(np.zeros((len(start), 1 + self._rows, lanes)))
         self._clock, self._events = send(np.zeros(lanes)), send(np.zeros(lanes))
-        self._seeds = [send(each) for each in seeds]
+        self._seeds, self._stretch = seeds, 0
 
     def advance(self, until: Floats, progress: Callable[[float], None] | None = None) -> None:
         """Simulate every lane until its time in `until`, s, shape ``(lanes,)``."""
         xp, end = self._namespace, self._namespace.asarray(until)
+        words = [xp.asarray(each) for each in stretch_seeds(self._seeds, self._stretch)]
+        self._stretch += 1
         while bool(xp.any(self._clock < end)):
             for _ in range(ROUND):
-                first, second, third = (_uniform(xp, self._seeds) for _ in range(3))
+                first, second, third = (_uniform(xp, words) for _ in range(3))
                 self._step(first, second, third, end)
             if progress is not None:
                 progress(float(xp.sum(self._events)))

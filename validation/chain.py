@@ -126,7 +126,9 @@ def compile_chain(network: Any, plan: Plan, policy: PooledPolicy) -> Chain:
     """
     names = tuple(network.graph["classes"])
     clocks = _clocks(network, len(names))
-    leaving = np.stack([clocks[key] for key in ("B_p", "S_p", "B_d", "S_dm", "S_ds", "B_d")], axis=1)
+    leaving = np.stack(
+        [clocks[key] for key in ("B_p", "S_p", "B_d", "S_dm", "S_ds", "B_d")], axis=1
+    )
     flat = np.zeros(len(names))
     each = plan.classes
     weighted = policy.weighted

@@ -4,14 +4,14 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gnr.arrays import Floats
 from gnr.validation import kernels as rows
 from gnr.validation.chain import SPLIT_ROWS, Chain, Flow, Row
-from gnr.validation.lanes import Lanes, check_alike
+from gnr.validation.lanes import Lanes, Seeds, check_alike, stretch_seeds
 
 WIDTHS = (1, 8, 16, 32)
 """Lanes of a block. A step costs about the same up to 8; beyond 32 nothing is gained."""
@@ -34,7 +34,7 @@ class _Block:
     """Rows of the classes, shape ``(classes, CLASS_ROWS, width)``."""
     shared: Floats
     """Rows of the lanes, shape ``(LANE_ROWS, width)``."""
-    seeds: NDArray[np.uint64]
+    seeds: Seeds
 
     def feed(self, uniforms: Floats) -> None:
         """Make as many steps as `uniforms` has; shape ``(steps, 3, width)``; overwritten."""
@@ -43,11 +43,11 @@ class _Block:
             self._call(np.empty(0, np.uint64), draws, 1)
 
     def run(self, steps: int) -> None:
-        """Make up to `steps` steps with the block's own random numbers, until all lanes are done."""
+        """Make up to `steps` steps with the block's own random numbers; stop when all are done."""
         draws = np.empty(rows.STEPS * rows.DRAWS * self.width)
         self._call(self.seeds.reshape(-1), draws, -(-steps // rows.STEPS))
 
-    def _call(self, seeds: NDArray[np.uint64], draws: Floats, blocks: int) -> None:
+    def _call(self, seeds: Seeds, draws: Floats, blocks: int) -> None:
         c, g, power = self.classes.reshape(-1), self.shared.reshape(-1), np.empty(self.width)
         bits = draws.view(np.int64)
         self.kernel(c, g, seeds, draws, bits, power, len(self.classes), blocks)
@@ -79,21 +79,25 @@ class CompiledEngine:
         self,
         chains: Sequence[Chain],
         start: Floats,
-        seeds: NDArray[np.uint64],
+        seeds: Seeds,
         threads: int | None = None,
     ) -> None:
         check_alike(chains)
         self._chains = tuple(chains)
         self._threads = threads or cores()
+        self._seeds, self._stretch = seeds, 0
         self._blocks = [
-            _pack(self._chains, start, seeds, part, width)
+            _pack(self._chains, start, part, width)
             for part, width in _partition(len(chains), self._threads)
         ]
 
     def advance(self, until: Floats, progress: Progress | None = None) -> None:
         """Simulate every lane until its time in `until`, s, shape ``(lanes,)``."""
+        seeds = stretch_seeds(self._seeds, self._stretch)
+        self._stretch += 1
         for block in self._blocks:
             block.shared[rows.UNTIL] = _spread(until[block.lanes], block.width)
+            block.seeds = np.ascontiguousarray(_spread(seeds[:, block.lanes], block.width))
         with ThreadPoolExecutor(self._threads) as pool:
             pending = self._blocks
             while pending:
@@ -133,7 +137,7 @@ def cores() -> int:
 
 
 def _held(block: _Block) -> int:
-    return block.lanes.stop - block.lanes.start
+    return int(block.lanes.stop - block.lanes.start)
 
 
 def _partition(lanes: int, threads: int) -> list[tuple[slice, int]]:
@@ -143,15 +147,13 @@ def _partition(lanes: int, threads: int) -> list[tuple[slice, int]]:
     return [(slice(at, min(at + width, lanes)), width) for at in range(0, lanes, width)]
 
 
-def _spread(values: Floats, width: int) -> Floats:
+def _spread(values: Any, width: int) -> Any:
     """Return `values` with the last one repeated up to `width`, along the last axis."""
     filler = np.repeat(values[..., -1:], width - values.shape[-1], axis=-1)
     return np.concatenate([values, filler], axis=-1)
 
 
-def _pack(
-    chains: Sequence[Chain], start: Floats, seeds: NDArray[np.uint64], part: slice, width: int
-) -> _Block:
+def _pack(chains: Sequence[Chain], start: Floats, part: slice, width: int) -> _Block:
     """Return the block of the lanes in `part`; spare lanes repeat the last one."""
     own = list(chains[part])
     own += [own[-1]] * (width - len(own))
@@ -196,13 +198,8 @@ def _pack(
         kernel=_kernel(own[0], width),
         classes=c,
         shared=g,
-        seeds=np.ascontiguousarray(_spread_seeds(seeds[:, part], width)),
+        seeds=np.empty((4, width), np.uint64),
     )
-
-
-def _spread_seeds(seeds: NDArray[np.uint64], width: int) -> NDArray[np.uint64]:
-    filler = np.repeat(seeds[:, -1:], width - seeds.shape[1], axis=1)
-    return np.concatenate([seeds, filler], axis=1)
 
 
 def _kernel(chain: Chain, width: int) -> rows.Kernel:

@@ -5,13 +5,10 @@ from importlib import import_module
 from types import MappingProxyType
 from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
 from gnr.arrays import Floats
 from gnr.errors import InputError, Problem
 from gnr.validation.chain import Chain
-from gnr.validation.lanes import Lanes
+from gnr.validation.lanes import Lanes, Seeds
 
 Progress = Callable[[float], None]
 """Called now and then with the number of events so far."""
@@ -32,7 +29,7 @@ class Engine(Protocol):
         """Return a copy of state and records."""
 
 
-EngineMaker = Callable[[Sequence[Chain], Floats, NDArray[np.uint64]], Engine]
+EngineMaker = Callable[[Sequence[Chain], Floats, Seeds], Engine]
 """Makes an engine from chains, start ``(classes, 6, lanes)`` and seeds ``(4, lanes)``."""
 
 

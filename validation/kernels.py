@@ -11,7 +11,7 @@ a flow, spread out after each block of steps: one memory access in the place of 
 """
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -55,6 +55,7 @@ _UNIT = 2.0**-53
 
 inlined = njit(error_model="numpy", forceinline=True)
 compiled = njit(cache=True, error_model="numpy", nogil=True)
+
 
 @inlined
 def draw_uniforms(seeds: Any, uniforms: Any, width: int) -> None:
@@ -413,7 +414,7 @@ it takes those it finds.
 """
 
 
-@lru_cache(maxsize=None)
+@cache
 def shared_index_kernel(width: int) -> Kernel:
     """Return the kernel of one decode buffer behind an index gate."""
 
@@ -433,10 +434,10 @@ def shared_index_kernel(width: int) -> Kernel:
                 choose_by_index(c, g, classes, width)
             settle_records(c, g, classes, width)
 
-    return kernel  # type: ignore[no-any-return]
+    return kernel
 
 
-@lru_cache(maxsize=None)
+@cache
 def shared_fcfs_kernel(width: int) -> Kernel:
     """Return the kernel of one decode buffer without a gate."""
 
@@ -456,10 +457,10 @@ def shared_fcfs_kernel(width: int) -> Kernel:
                 choose_by_count(c, g, classes, width)
             settle_records(c, g, classes, width)
 
-    return kernel  # type: ignore[no-any-return]
+    return kernel
 
 
-@lru_cache(maxsize=None)
+@cache
 def split_index_kernel(width: int) -> Kernel:
     """Return the kernel of two decode buffers behind an index gate."""
 
@@ -479,4 +480,4 @@ def split_index_kernel(width: int) -> Kernel:
                 choose_by_index(c, g, classes, width)
             settle_records(c, g, classes, width)
 
-    return kernel  # type: ignore[no-any-return]
+    return kernel

@@ -3,11 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gnr.arrays import Floats
 from gnr.validation.chain import Chain, Flow, Row
+
+Seeds: TypeAlias = NDArray[np.uint64]
+"""States of the random number generators, one per lane, shape ``(4, lanes)``."""
 
 
 @dataclass(frozen=True)
@@ -89,16 +94,17 @@ def settled(chain: Chain, state: Floats) -> Floats:
         Whole requests, shape ``(classes, 6)``.
     """
     state = state.copy()
-    admitted = np.ones(len(state), bool) if chain.gate is None else np.isfinite(chain.gate.offset)
+    everyone = np.ones(len(state), bool)
+    admitted = everyone if chain.gate is None else np.isfinite(chain.gate.offset)
     moves = [
         (Row.PREFILL_QUEUE, Row.PREFILL, chain.prefill_slots, admitted),
-        (Row.DECODE_QUEUE, Row.MIXED_DECODE, chain.mixed_decode_slots, True),
         (
             Row.SOLO_QUEUE if chain.split_buffers else Row.DECODE_QUEUE,
             Row.SOLO_DECODE,
             chain.solo_decode_slots,
-            True,
+            everyone,
         ),
+        (Row.DECODE_QUEUE, Row.MIXED_DECODE, chain.mixed_decode_slots, everyone),
     ]
     for queue, service, slots, allowed in moves:
         state[:, service] = np.diff(np.minimum(np.cumsum(state[:, service]), slots), prepend=0.0)
@@ -110,7 +116,7 @@ def settled(chain: Chain, state: Floats) -> Floats:
     return state
 
 
-def lane_seeds(digest: str, gpus: int, seed: int, replications: int, first: int = 0) -> Floats:
+def lane_seeds(digest: str, gpus: int, seed: int, replications: int, first: int = 0) -> Seeds:
     """Return the seeds of the lanes of one cluster size, unsigned, shape ``(4, replications)``.
 
     They depend on the instance, the size and the replication and not on the policy: two policies
@@ -134,10 +140,23 @@ def lane_seeds(digest: str, gpus: int, seed: int, replications: int, first: int 
     return np.stack([child.generate_state(4, np.uint64) for child in children], axis=-1)
 
 
+def stretch_seeds(seeds: Seeds, stretch: int) -> Seeds:
+    """Return the seeds of the lanes for their `stretch`-th stretch of time; shape ``(4, lanes)``.
+
+    Lanes of a block stop at different steps. With fresh numbers for each stretch, a lane does not
+    depend on how long it stood waiting for the others, that is, on blocks, engines and threads.
+    The words are mixed with the number of the stretch by the finaliser of splitmix64.
+    """
+    with np.errstate(over="ignore"):
+        place = np.arange(1, 5, dtype=np.uint64)[:, None] + np.uint64(4 * stretch)
+        mixed = seeds + place * np.uint64(0x9E3779B97F4A7C15)
+        mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return np.asarray(mixed ^ (mixed >> np.uint64(31)))
+
+
 def check_alike(chains: Sequence[Chain]) -> None:
     """Raise ValueError unless the chains can share a batch: same classes count, same kind."""
     kinds = {(len(chain.names), chain.split_buffers, chain.gate is None) for chain in chains}
     if len(kinds) != 1:
-        raise ValueError(
-            "the lanes of a batch must have one policy kind and one number of classes"
-        )
+        raise ValueError("the lanes of a batch must have one policy kind and one number of classes")

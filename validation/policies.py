@@ -96,7 +96,9 @@ POOLED: Mapping[str, PooledPolicy] = MappingProxyType(
         policy.name: policy
         for policy in (
             PooledPolicy("gate-and-route", "Algorithm 4", ("bundled",), False, occupancy_gate),
-            PooledPolicy("prioritize-and-route", "Algorithm 5", ("separate",), False, priority_gate),
+            PooledPolicy(
+                "prioritize-and-route", "Algorithm 5", ("separate",), False, priority_gate
+            ),
             PooledPolicy("sli-aware", "Algorithm 6", _BOTH, True, occupancy_gate, True),
             PooledPolicy(
                 "sli-aware-general", "Algorithm 7", _BOTH, False, occupancy_gate, True, True
@@ -119,7 +121,11 @@ def find_policy(name: str) -> PooledPolicy:
     if name not in POOLED:
         known = ", ".join(POOLED)
         raise InputError(
-            [Problem("policy-unknown", "--policy", "", f"no pooled policy {name!r}", f"use {known}")]
+            [
+                Problem(
+                    "policy-unknown", "--policy", "", f"no pooled policy {name!r}", f"use {known}"
+                )
+            ]
         )
     return POOLED[name]
 

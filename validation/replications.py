@@ -8,7 +8,8 @@ import numpy as np
 from gnr.arrays import Flags, Floats
 from gnr.validation.chain import Chain
 from gnr.validation.engines import EngineMaker, Progress
-from gnr.validation.lanes import Lanes, empty_cluster, fluid_point, lane_seeds
+from gnr.validation.fluid import slowest_time_constant
+from gnr.validation.lanes import Lanes, Seeds, empty_cluster, fluid_point, lane_seeds
 
 SEGMENTS = 10
 """Parts of the measured window; an interrupted run keeps those that are complete."""
@@ -69,20 +70,14 @@ class Windows:
         )
 
 
-def slowest_constant(chain: Chain) -> float:
-    """Return the slowest time constant, s: the largest of 1/theta and D tau over the classes."""
-    rates = chain.leaving[chain.leaving > 0]
-    return float(1 / rates.min())
-
-
 def default_warmup(chain: Chain) -> float:
     """Return the default warm-up, s."""
-    return WARMUP_CONSTANTS * slowest_constant(chain)
+    return WARMUP_CONSTANTS * slowest_time_constant(chain)
 
 
 def default_horizon(chain: Chain) -> float:
     """Return the default length of the measured window, s."""
-    slowest = slowest_constant(chain)
+    slowest = slowest_time_constant(chain)
     longest = min(LONGEST_HORIZON_CONSTANTS * slowest, GPU_SECONDS / chain.gpus)
     return max(HORIZON_CONSTANTS * slowest, longest)
 
@@ -156,14 +151,14 @@ def replicate(
 
 
 def mean_trajectory(
-    chain: Chain, start: Floats, times: Floats, lanes: int, seeds: Floats, engine: EngineMaker
+    chain: Chain, start: Floats, times: Floats, seeds: Seeds, engine: EngineMaker
 ) -> Floats:
-    """Return the state of every lane at `times`, shape ``(times, classes, 6, lanes)``.
+    """Return the state of every lane at `times`, s, shape ``(times, classes, 6, lanes)``.
 
-    `start` has shape ``(classes, 6)``; it is rounded down to whole requests.
+    `start` has shape ``(classes, 6, lanes)``, whole requests; `seeds` ``(4, lanes)``.
     """
-    whole = np.repeat(np.floor(start)[..., None], lanes, axis=-1)
-    run = engine([chain] * lanes, whole, seeds.astype(np.uint64))
+    lanes = start.shape[-1]
+    run = engine([chain] * lanes, start, seeds)
     states = []
     for at in times:
         run.advance(np.full(lanes, at))

@@ -12,7 +12,14 @@ import typer
 from typer.exceptions import TyperException
 
 from gnr._version import __version__
-from gnr.cli import check_verb, draw_verb, new_verb, solve_verb
+from gnr.cli import (
+    check_verb,
+    converge_verb,
+    draw_verb,
+    new_verb,
+    simulate_verb,
+    solve_verb,
+)
 from gnr.cli.console import ExitCode, report_crash, report_problems, report_system_error
 from gnr.errors import InputError, Problem
 
@@ -28,6 +35,12 @@ app.command("new", short_help="Write an instance file to start from.")(new_verb.
 app.command("check", short_help="Check instance files; tell their load.")(check_verb.check)
 app.command("solve", short_help="Find the optimal plan and its prices.")(solve_verb.solve)
 app.command("draw", short_help="Draw the network with the optimal flows.")(draw_verb.draw)
+app.command("simulate", short_help="Simulate n GPUs; compare with the optimum.")(
+    simulate_verb.simulate
+)
+app.command("converge", short_help="See how growing clusters near the optimum.")(
+    converge_verb.converge
+)
 
 
 def _print_version(wanted: bool) -> None:

@@ -42,7 +42,9 @@ class _Lines:
         if now - self._last < LINE_SECONDS:
             return
         self._last = now
-        sys.stderr.write(f"gnr: {self._title}: {_state(events, self._expected, now - self._began)}\n")
+        sys.stderr.write(
+            f"gnr: {self._title}: {_state(events, self._expected, now - self._began)}\n"
+        )
 
 
 @contextmanager

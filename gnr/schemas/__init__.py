@@ -9,10 +9,12 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from gnr.convergence import Convergence
 from gnr.drawing import Drawing
 from gnr.instance import Instance
 from gnr.load_report import LoadReport
 from gnr.result import Solution
+from gnr.simulation import Simulation
 
 
 class ErrorMessage(BaseModel):
@@ -53,6 +55,8 @@ DOCUMENTS: dict[str, type[BaseModel]] = {
     "check": LoadReport,
     "solve": Solution,
     "draw": Drawing,
+    "simulate": Simulation,
+    "converge": Convergence,
     "error": ErrorDocument,
 }
 """Model of each document; a verb that takes several instances prints ``{"results": [...]}``."""

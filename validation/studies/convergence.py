@@ -104,8 +104,7 @@ def converge(
     events = 0.0
     try:
         for plan in plans:
-            before = events
-            point = study.run(plan, progress and (lambda now, past=before: progress(past + now)))
+            point = study.run(plan, progress and _continued(progress, events))
             events += point.events
             points.append(point)
             if told is not None:
@@ -142,13 +141,16 @@ def converge(
     )
 
 
-def expected_total(
-    instance: Instance, policy: str, gpus: Sequence[int], setting: Setting
-) -> float:
+def expected_total(instance: Instance, policy: str, gpus: Sequence[int], setting: Setting) -> float:
     """Return about how many events `converge` will simulate."""
     planned = planning_optimum(instance, find_policy(policy))
     study = Study(instance, planned, policy, setting, {})
     return sum(study.expected_events(planned.plan(size)) for size in gpus)
+
+
+def _continued(progress: Progress, past: float) -> Progress:
+    """Return a progress that counts on from the `past` events of smaller clusters."""
+    return lambda events: progress(past + events)
 
 
 def _checked_sizes(gpus: Sequence[int], delta: float) -> list[int]:

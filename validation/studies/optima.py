@@ -9,9 +9,7 @@ from gnr.validation.policies import PooledPolicy
 ACCOUNTINGS = ("bundled", "separate")
 
 
-def optimum(
-    instance: Instance, scheme: str, *, empty_decode_buffer: bool = False
-) -> Solution:
+def optimum(instance: Instance, scheme: str, *, empty_decode_buffer: bool = False) -> Solution:
     """Return the optimum of `instance` under a pricing scheme, without its promises.
 
     Raises
@@ -44,7 +42,7 @@ def optimum(
                     instance.name,
                     "",
                     f"there is no steady state to compare with: the program is {solution.status}",
-                    "see `gnr solve` on it; let requests leave (patience_rate > 0) or lower the load",
+                    "see `gnr solve`; let requests leave (patience_rate > 0) or lower the load",
                 )
             ]
         )

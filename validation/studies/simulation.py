@@ -16,7 +16,7 @@ from gnr.models.point import Point
 from gnr.network import build_network
 from gnr.plan import Occupancy, Plan
 from gnr.provenance import record
-from gnr.rates import Rates, rates_of
+from gnr.rates import rates_of
 from gnr.result import Solution
 from gnr.simulation import (
     ClassSimulation,
@@ -85,14 +85,16 @@ class Setting:
 
     def check(self) -> None:
         """Raise `InputError` naming every option that is out of range."""
+        lanes, most = self.replications, self.most_replications
+        at_least = f"be at least {LEAST_REPLICATIONS}"
         wrong = [
-            (self.replications < LEAST_REPLICATIONS, "--replications", f"be at least {LEAST_REPLICATIONS}", self.replications),
-            (self.most_replications < self.replications, "--most-replications", "not be less than --replications", self.most_replications),
+            (lanes < LEAST_REPLICATIONS, "--replications", at_least, lanes),
+            (most < lanes, "--most-replications", "not be less than --replications", most),
             (self.seed < 0, "--seed", "be at least 0", self.seed),
-            (self.warmup is not None and not 0 <= self.warmup < np.inf, "--warmup", "be finite and at least 0 s", self.warmup),
-            (self.horizon is not None and not 0 < self.horizon < np.inf, "--horizon", "be finite and above 0 s", self.horizon),
-            (self.precision is not None and not 0 < self.precision < 1, "--precision", "lie between 0 % and 100 %", self.precision),
-        ]  # fmt: skip
+            (not _between(self.warmup, -1e-300, np.inf), "--warmup", "be 0 s or more", self.warmup),
+            (not _between(self.horizon, 0, np.inf), "--horizon", "be above 0 s", self.horizon),
+            (not _between(self.precision, 0, 1), "--precision", "be a share", self.precision),
+        ]
         problems = [
             Problem("simulation-range", option, "", f"must {rule}, got {value}", "change it")
             for bad, option, rule, value in wrong
@@ -152,7 +154,11 @@ def simulate(
         plan = planning_optimum(instance, chosen).plan(gpus)
     elif gpus not in (None, plan.gpus):
         raise InputError(
-            [Problem("gpus-clash", "gpus", "", f"is {gpus}, the plan is for {plan.gpus}", "drop it")]
+            [
+                Problem(
+                    "gpus-clash", "gpus", "", f"is {gpus}, the plan is for {plan.gpus}", "drop it"
+                )
+            ]
         )
     chosen.check(plan)
     target = optimum(instance, account or instance.prices.scheme)
@@ -243,9 +249,7 @@ class Study:
         if last > done:
             windows = pilot.joined(self._replicate(chain, engine, done, last, progress))
         reached = needed <= last and windows.complete
-        return windows, PrecisionGoal(
-            half_width=goal, replications_needed=needed, reached=reached
-        )
+        return windows, PrecisionGoal(half_width=goal, replications_needed=needed, reached=reached)
 
     def _revenue(self, windows: Windows, gpus: int) -> Floats:
         rates = rates_of(self.instance)
@@ -326,6 +330,11 @@ class Study:
         return {name: np.array([row[name] for row in rows]) for name in rows[0]}
 
 
+def _between(value: float | None, low: float, high: float) -> bool:
+    """Tell whether `value` is left to its default or lies strictly between the ends."""
+    return value is None or low < value < high
+
+
 def _estimate(samples: Floats) -> Estimate:
     mean, half_width = t_interval(samples, CONFIDENCE)
     return Estimate(mean=float(mean), half_width=float(half_width))
@@ -355,9 +364,7 @@ def _warmup_check(windows: Windows, relative: Floats) -> WarmupCheck:
     )
 
 
-def _warnings(
-    check: WarmupCheck, precision: PrecisionGoal | None, windows: Windows
-) -> list[str]:
+def _warnings(check: WarmupCheck, precision: PrecisionGoal | None, windows: Windows) -> list[str]:
     told = []
     if check.agree != "yes":
         told.append(
@@ -374,6 +381,3 @@ def _warnings(
     if not windows.complete:
         told.append(f"interrupted: the window is {windows.horizon:.6g} s long")
     return told
-
-
-

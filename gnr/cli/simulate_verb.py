@@ -1,0 +1,142 @@
+"""``gnr simulate``: one cluster of n GPUs under one policy, held against the LP optimum."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from gnr.cli.console import (
+    ExitCode,
+    InstanceArguments,
+    JsonOption,
+    OutOption,
+    SetOptions,
+    load_all,
+    note,
+    prepare_folder,
+    print_documents,
+    print_rich,
+    told_of,
+)
+from gnr.cli.simulation_options import (
+    AccountOption,
+    EngineOption,
+    FidelityOption,
+    HorizonOption,
+    MostOption,
+    PolicyOption,
+    PrecisionOption,
+    ReplicationsOption,
+    SeedOption,
+    WarmupOption,
+    policy_for,
+    read_share,
+    refuse_other_fidelities,
+)
+
+
+def simulate(
+    instances: InstanceArguments,
+    gpus: Annotated[int, typer.Option("--gpus", help="Size of the cluster.")] = 500,
+    policy: PolicyOption = None,
+    account: AccountOption = None,
+    replications: ReplicationsOption = 32,
+    horizon: HorizonOption = None,
+    warmup: WarmupOption = None,
+    precision: PrecisionOption = None,
+    most_replications: MostOption = 1024,
+    seed: SeedOption = 1,
+    engine: EngineOption = "compiled",
+    fidelity: FidelityOption = "pooled",
+    set_: SetOptions = None,
+    json: JsonOption = False,
+    out: OutOption = None,
+) -> int:
+    """Simulate a cluster of n GPUs and hold its revenue against the LP optimum."""
+    share = read_share("--precision", precision)
+    refuse_other_fidelities(fidelity)
+    loaded = load_all(instances, set_ or [])
+    if out is not None:
+        prepare_folder(out, loaded)
+    from gnr.validation.studies.simulation import Setting
+
+    setting = Setting(
+        replications=replications,
+        seed=seed,
+        engine=engine,
+        warmup=warmup,
+        horizon=horizon,
+        precision=share,
+        most_replications=max(most_replications, replications),
+    )
+    setting.check()
+    results = []
+    for source, instance in zip(instances, loaded, strict=True):
+        with told_of(source):
+            result = _run(instance, policy_for(instance, policy), gpus, account, setting, set_)
+        results.append(result)
+        if out is not None:
+            _write(instance, result, setting, out)
+        if not result.complete:
+            break
+    _print(results, json)
+    return _exit_code(results)
+
+
+def _run(
+    instance: Any,
+    policy: str,
+    gpus: int,
+    account: str | None,
+    setting: Any,
+    overrides: Sequence[str] | None,
+) -> Any:
+    from gnr.cli.progress import progress_of_events
+    from gnr.validation.policies import find_policy
+    from gnr.validation.studies.optima import optimum, planning_optimum
+    from gnr.validation.studies.simulation import Study
+
+    chosen = find_policy(policy)
+    target = optimum(instance, account or instance.prices.scheme)
+    plan = planning_optimum(instance, chosen).plan(gpus)
+    chosen.check(plan)
+    study = Study(instance, target, policy, setting, {"set": list(overrides or ())})
+    title = f"{instance.name}, {policy}, {gpus} GPUs"
+    with progress_of_events(title, study.expected_events(plan)) as progress:
+        return study.run(plan, progress)
+
+
+def _write(instance: Any, result: Any, setting: Any, folder: Path) -> None:
+    from gnr.plots.course_plot import draw_courses
+    from gnr.plots.save import save_figure
+    from gnr.provenance import origin
+    from gnr.validation.studies.courses import courses
+
+    note(f"wrote {result.write(folder)}")
+    found = courses(instance, policy=result.policy, gpus=result.gpus, setting=setting)
+    stem = f"{instance.name}.{result.policy}.courses"
+    for path in save_figure(draw_courses(found), folder, stem, origin(instance.sha256())):
+        note(f"wrote {path}")
+
+
+def _print(results: Sequence[Any], as_json: bool) -> None:
+    for result in results:
+        for warning in result.warnings:
+            note(f"{result.instance}: {warning}")
+    if as_json:
+        print_documents([result.model_dump(mode="json") for result in results])
+    else:
+        print_rich(*results)
+
+
+def _exit_code(results: Sequence[Any]) -> int:
+    """Return 130 if interrupted, 3 if a precision or the warm-up check was not reached, else 0."""
+    if not all(result.complete for result in results):
+        return ExitCode.INTERRUPTED
+    settled = all(
+        result.warmup_check.agree == "yes"
+        and (result.precision is None or result.precision.reached)
+        for result in results
+    )
+    return ExitCode.DONE if settled else ExitCode.UNDECIDED

@@ -1,0 +1,109 @@
+"""Options that the simulating verbs share, and how their text is read."""
+
+from typing import Annotated, Any
+
+import typer
+
+from gnr.errors import InputError, Problem
+
+PolicyOption = Annotated[
+    str | None,
+    typer.Option(
+        "--policy",
+        help="gate-and-route, prioritize-and-route, sli-aware, sli-aware-general or fcfs-route; "
+        "by default the one made for the instance's pricing.",
+    ),
+]
+AccountOption = Annotated[
+    str | None,
+    typer.Option("--account", help="Count revenue bundled or separate; default: as priced."),
+]
+ReplicationsOption = Annotated[
+    int, typer.Option("--replications", help="Independent runs, half from an empty cluster.")
+]
+WarmupOption = Annotated[
+    float | None, typer.Option("--warmup", help="Simulated seconds thrown away; default: 8 times "
+                               "the slowest time constant.")
+]  # fmt: skip
+HorizonOption = Annotated[
+    float | None, typer.Option("--horizon", help="Simulated seconds measured in each run.")
+]
+PrecisionOption = Annotated[
+    str | None,
+    typer.Option(
+        "--precision",
+        help="Add runs until the revenue is known to within this share of the LP value, as in "
+        "0.5%; exit 3 if that is not reached.",
+    ),
+]
+MostOption = Annotated[
+    int, typer.Option("--most-replications", help="Where --precision stops adding runs.")
+]
+SeedOption = Annotated[int, typer.Option("--seed", help="Seed of the random numbers.")]
+EngineOption = Annotated[str, typer.Option("--engine", help="compiled, numpy or cupy.")]
+FidelityOption = Annotated[
+    str, typer.Option("--fidelity", help="pooled: the chain of counts of the theory.")
+]
+
+DEFAULT_POLICY = {"bundled": "gate-and-route", "separate": "prioritize-and-route"}
+"""The paper's policy for each pricing scheme."""
+
+
+def policy_for(instance: Any, policy: str | None) -> str:
+    """Return the policy asked for, or the one made for the instance's pricing."""
+    return policy or DEFAULT_POLICY[instance.prices.scheme]
+
+
+def read_share(option: str, text: str | None) -> float | None:
+    """Return ``0.5%`` or ``0.005`` as a number.
+
+    Raises
+    ------
+    InputError
+        If it is neither.
+    """
+    if text is None:
+        return None
+    try:
+        number = float(text.strip().removesuffix("%"))
+    except ValueError as error:
+        raise InputError(
+            [Problem("share", option, "", f"is not a number, got {text!r}", "write 0.5%")]
+        ) from error
+    return number / 100 if text.strip().endswith("%") else number
+
+
+def read_sizes(option: str, text: str) -> list[int]:
+    """Return ``5,20,50`` as integers.
+
+    Raises
+    ------
+    InputError
+        If a part is no integer.
+    """
+    try:
+        return [int(part.strip().replace("_", "")) for part in text.split(",") if part.strip()]
+    except ValueError as error:
+        raise InputError(
+            [
+                Problem(
+                    "sizes", option, "", f"must be whole numbers of GPUs, got {text!r}", "say 5,20"
+                )
+            ]
+        ) from error
+
+
+def refuse_other_fidelities(fidelity: str) -> None:
+    """Raise `InputError` for a fidelity that is not there yet."""
+    if fidelity != "pooled":
+        raise InputError(
+            [
+                Problem(
+                    "fidelity",
+                    "--fidelity",
+                    "",
+                    f"{fidelity!r} is not available in this version",
+                    "use pooled",
+                )
+            ]
+        )

@@ -1,0 +1,138 @@
+"""The terminal summaries of `gnr simulate` and `gnr converge`."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich import box
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from gnr.convergence import Bounded, Convergence
+from gnr.simulation import Estimate, Simulation
+
+TERMS = {
+    "idle": "idle slots",
+    "prefill_queue": "left before prefill",
+    "decode_queue": "left before decode",
+    "shunned_work": "work on shunned classes",
+    "flow_errors": "noise of a finite run",
+}
+"""What the terms of (D11) are called; the three idle terms are told together."""
+
+IDLE_TERMS = ("idle_prefill", "idle_mixed_decode", "idle_solo_decode")
+
+
+def gathered_terms(point: Simulation) -> dict[str, float]:
+    """Return the terms of (D11) as shares of the LP value, the idle slots together.
+
+    In the pooled chain a GPU counts as mixed while its prefill slot is idle, so single idle terms
+    may be negative; their sum is not, where solo GPUs decode no slower than mixed ones.
+    """
+    terms = {name: value.mean / point.lp_revenue_rate for name, value in point.gap_terms.items()}
+    idle = sum(terms.pop(name) for name in IDLE_TERMS)
+    return {"idle": idle} | terms
+
+
+def summarize_simulation(result: Simulation) -> Any:
+    """Return the summary of one simulation as a rich renderable."""
+    rate = result.revenue_rate
+    heading = Text(f"{result.instance}: {result.policy} on {result.gpus:,} GPUs", style="bold")
+    table = _table("measured, per GPU", "class", [
+        "in prefill", "decode, mixed", "decode, solo", "wait prefill", "wait decode",
+        "finished/s", "left", "TPOT",
+    ])  # fmt: skip
+    for each in result.classes:
+        left = each.abandoned_prefill.mean + each.abandoned_decode.mean
+        table.add_row(
+            each.name,
+            *(
+                _pm(estimate)
+                for estimate in (
+                    each.prefill,
+                    each.mixed_decode,
+                    each.solo_decode,
+                    each.prefill_queue,
+                    each.decode_queue,
+                    each.throughput,
+                )
+            ),
+            f"{left:.2%}",
+            "–" if each.tpot is None else f"{each.tpot.mean * 1e3:.2f} ms",
+        )
+    return Group(
+        heading,
+        Text(
+            f"Earns {rate.mean:.6g} ± {rate.half_width:.2g} money/s per GPU ({result.accounting} "
+            f"accounting); the optimum is {result.lp_revenue_rate:.6g}: "
+            f"a gap of {result.gap.mean:.3%} ± {result.gap.half_width:.3%}."
+        ),
+        Text(f"Where it goes: {_causes(result)}."),
+        table,
+        Text(
+            f"{result.replications} runs of {result.horizon_s:,.0f} s after {result.warmup_s:,.0f} "
+            f"s of warm-up; starts agree within {result.warmup_check.delta:.1%}: "
+            f"{result.warmup_check.agree}. {result.events:.3g} events, "
+            f"{result.events_per_second:.2g} per second ({result.engine})."
+        ),
+    )
+
+
+def summarize_convergence(result: Convergence) -> Any:
+    """Return the summary of a convergence study as a rich renderable."""
+    table = _table(
+        f"gap to the LP optimum, {result.accounting} accounting; intervals at 95 %",
+        "GPUs",
+        ["money/s per GPU", "gap", *TERMS.values()],
+    )
+    for point in result.points:
+        rate, terms = point.revenue_rate, gathered_terms(point)
+        table.add_row(
+            f"{point.gpus:,}",
+            f"{rate.mean:.3f} ± {rate.half_width:.3f}",
+            f"{point.gap.mean:.3%} ± {point.gap.half_width:.3%}",
+            *(f"{terms[name]:.3%}" for name in TERMS),
+        )
+    lines: list[Any] = [
+        Text(f"{result.instance}: {result.policy} against n", style="bold"),
+        Text(f"LP optimum: {result.lp_revenue_rate:.6g} money/s per GPU."),
+        table,
+    ]
+    if result.fit is not None:
+        fit = result.fit
+        lines.append(
+            Text(
+                f"gap(n) = g + a n^-s with g = {_share(fit.limit)}, s = {_number(fit.exponent)}; "
+                f"points scatter {fit.lack_of_fit:.0%} around the decaying part."
+            )
+        )
+    lines.append(
+        Text(f"Verdict: {result.verdict} (is g within ±{result.delta:.2%}?).", style="bold")
+    )
+    return Group(*lines)
+
+
+def _causes(result: Simulation) -> str:
+    terms = gathered_terms(result)
+    named = [f"{TERMS[name]} {share:.2%}" for name, share in terms.items() if abs(share) >= 5e-5]
+    return ", ".join(named) or "there is none"
+
+
+def _pm(estimate: Estimate) -> str:
+    return f"{estimate.mean:.4g} ± {estimate.half_width:.1g}"
+
+
+def _share(value: Bounded) -> str:
+    return f"{value.estimate:.3%} ({value.low:.3%} to {value.high:.3%})"
+
+
+def _number(value: Bounded) -> str:
+    return f"{value.estimate:.3f} ({value.low:.3f} to {value.high:.3f})"
+
+
+def _table(title: str, first: str, columns: Sequence[str]) -> Table:
+    table = Table(title=title, box=box.SIMPLE, title_justify="left", title_style="italic")
+    table.add_column(first)
+    for column in columns:
+        table.add_column(column, justify="right")
+    return table
