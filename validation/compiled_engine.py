@@ -44,11 +44,11 @@ class _Block:
 
     def run(self, steps: int) -> None:
         """Make up to `steps` steps with the block's own random numbers; stop when all are done."""
-        draws = np.empty(rows.STEPS * rows.DRAWS * self.width)
+        draws = _aligned((rows.STEPS * rows.DRAWS * self.width,))
         self._call(self.seeds.reshape(-1), draws, -(-steps // rows.STEPS))
 
     def _call(self, seeds: Seeds, draws: Floats, blocks: int) -> None:
-        c, g, power = self.classes.reshape(-1), self.shared.reshape(-1), np.empty(self.width)
+        c, g, power = self.classes.reshape(-1), self.shared.reshape(-1), _aligned((self.width,))
         bits = draws.view(np.int64)
         self.kernel(c, g, seeds, draws, bits, power, len(self.classes), blocks)
 
@@ -147,6 +147,14 @@ def _partition(lanes: int, threads: int) -> list[tuple[slice, int]]:
     return [(slice(at, min(at + width, lanes)), width) for at in range(0, lanes, width)]
 
 
+def _aligned(shape: tuple[int, ...]) -> Floats:
+    """Return zeros that start on a cache line: loads of eight numbers then never straddle two."""
+    size = int(np.prod(shape))
+    raw = np.zeros(size + 8)
+    first = -raw.ctypes.data % 64 // 8
+    return raw[first : first + size].reshape(shape)
+
+
 def _spread(values: Any, width: int) -> Any:
     """Return `values` with the last one repeated up to `width`, along the last axis."""
     filler = np.repeat(values[..., -1:], width - values.shape[-1], axis=-1)
@@ -158,7 +166,7 @@ def _pack(chains: Sequence[Chain], start: Floats, part: slice, width: int) -> _B
     own = list(chains[part])
     own += [own[-1]] * (width - len(own))
     state = _spread(start[..., part], width)
-    c = np.zeros((len(state), rows.CLASS_ROWS, width))
+    c = _aligned((len(state), rows.CLASS_ROWS, width))
     c[:, rows.STATE : rows.STATE + SPLIT_ROWS] = state
     arrival = np.stack([chain.arrival for chain in own], axis=-1)
     high = np.cumsum(arrival, axis=0)
@@ -178,7 +186,7 @@ def _pack(chains: Sequence[Chain], start: Floats, part: slice, width: int) -> _B
         c[:, rows.SLOPE] = np.stack([gate.slope for gate in gates], axis=-1)
         c[:, rows.OFFSET] = np.stack([gate.offset for gate in gates], axis=-1)
         c[:, rows.TARGET] = np.stack([gate.queue_target for gate in gates], axis=-1)
-    g = np.zeros((rows.LANE_ROWS, width))
+    g = _aligned((rows.LANE_ROWS, width))
     g[rows.ARRIVAL] = high[-1]
     g[rows.PREFILL_SLOTS] = [chain.prefill_slots for chain in own]
     g[rows.MIXED_SLOTS] = [chain.mixed_decode_slots for chain in own]

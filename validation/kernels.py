@@ -7,7 +7,9 @@ kernel: the compiler then knows that rows do not overlap, and works on several l
 One step is one Poisson event in every lane. All of it is selection and arithmetic, no branch: a
 lane whose clock would pass its end goes to its end and nothing happens, which is exact because
 waiting times have no memory. What is counted in a step goes into one number per class, seven bits
-a flow, spread out after each block of steps: one memory access in the place of seven.
+a flow, spread out after each block of steps: one memory access in the place of seven. Loops run
+over ``range(stop)`` only: with a step the compiler cannot tell that an index is not negative, and
+takes one lane at a time.
 """
 
 from collections.abc import Callable
@@ -32,10 +34,10 @@ CLASS_ROWS = 34
 # Rows of a lane: records, constants, totals over the classes, and what a step hands on.
 CLOCK, UNTIL, EVENTS, ARRIVAL, PREFILL_SLOTS, MIXED_SLOTS, SOLO_SLOTS = 0, 1, 2, 3, 4, 5, 6
 PREFILL, MIXED, SOLO, WAITING, SOLO_WAITING = 7, 8, 9, 10, 11
-TOTAL, ELAPSED, POINT, REACHED, CODE, CHOICE = 12, 13, 14, 15, 16, 17
-TO_SOLO, TO_MIXED, TO_WAITING, FREED_MIXED, FREED_SOLO, DRAWN = 18, 19, 20, 21, 22, 23
-BEST, SURPLUS, CHOSEN = 24, 25, 26
-LANE_ROWS = 27
+TOTAL, ELAPSED, POINT, REACHED, CODE = 12, 13, 14, 15, 16
+TO_SOLO, TO_MIXED, FOR_SOLO, DRAWN = 17, 18, 19, 20
+BEST, SURPLUS, CHOSEN = 21, 22, 23
+LANE_ROWS = 24
 
 # What happened in a step, as one number per lane; a finished prefill of class i is PREFILLED + i.
 LEFT, LEFT_SOLO, MIXED_DONE, SOLO_DONE, PREFILLED = 1.0, 2.0, 3.0, 4.0, 16.0
@@ -63,7 +65,8 @@ def draw_uniforms(seeds: Any, uniforms: Any, width: int) -> None:
 
     `seeds` is the state of the generators, flat ``(4, width)``, unsigned 64 bits.
     """
-    for start in range(0, uniforms.size, width):
+    for row in range(uniforms.size // width):
+        start = row * width
         for lane in range(width):
             a, b = seeds[lane], seeds[width + lane]
             c, d = seeds[2 * width + lane], seeds[3 * width + lane]
@@ -85,7 +88,8 @@ def make_exponential(uniforms: Any, bits: Any, power: Any, width: int) -> None:
     two, then a minimax polynomial in s = f / (2 + f)) lets the compiler take several. `bits` is the
     same memory as `uniforms`, seen as integers; `power` is scratch, shape ``(width,)``.
     """
-    for start in range(0, uniforms.size, DRAWS * width):
+    for step in range(uniforms.size // (DRAWS * width)):
+        start = step * DRAWS * width
         for lane in range(width):
             uniforms[start + lane] = 1.0 - uniforms[start + lane]
         for lane in range(width):
@@ -141,7 +145,6 @@ def pass_time(g: Any, u: Any, o: int, width: int) -> None:
         g[CLOCK * width + lane] += elapsed
         g[EVENTS * width + lane] += 1.0 if alive else 0.0
         g[POINT * width + lane] = u[o + width + lane] * total if alive else FAR
-        g[CHOICE * width + lane] = u[o + 2 * width + lane]
         g[REACHED * width + lane] = g[ARRIVAL * width + lane]
         g[CODE * width + lane] = 0.0
 
@@ -198,7 +201,7 @@ def happen(c: Any, g: Any, classes: int, width: int, split: bool) -> None:
 
 
 @inlined
-def route_shared(c: Any, g: Any, classes: int, width: int) -> None:
+def route_shared(c: Any, g: Any, u: Any, o: int, classes: int, width: int) -> None:
     """Place a finished prefill; give a freed slot to the one decode buffer (Algorithm 3)."""
     for lane in range(width):
         code = g[CODE * width + lane]
@@ -211,59 +214,56 @@ def route_shared(c: Any, g: Any, classes: int, width: int) -> None:
         to_mixed = prefilled - to_solo if mixed < g[MIXED_SLOTS * width + lane] else 0.0
         freed_mixed = freed_mixed if waiting > 0.0 else 0.0
         freed_solo = freed_solo if waiting > 0.0 else 0.0
-        to_waiting = prefilled - to_solo - to_mixed
-        drawn = min(g[CHOICE * width + lane] * waiting, waiting - 0.5)
+        drawn = min(u[o + 2 * width + lane] * waiting, waiting - 0.5)
         g[DRAWN * width + lane] = drawn if freed_mixed + freed_solo > 0.0 else -1.0
         g[TO_SOLO * width + lane] = to_solo
         g[TO_MIXED * width + lane] = to_mixed
-        g[TO_WAITING * width + lane] = to_waiting
-        g[FREED_MIXED * width + lane] = freed_mixed
-        g[FREED_SOLO * width + lane] = freed_solo
         g[MIXED * width + lane] = mixed + to_mixed + freed_mixed
         g[SOLO * width + lane] = solo + to_solo + freed_solo
-        g[WAITING * width + lane] = waiting + to_waiting - freed_mixed - freed_solo
+        g[WAITING * width + lane] = (
+            waiting + (prefilled - to_solo - to_mixed) - (freed_mixed + freed_solo)
+        )
         g[PREFILL * width + lane] -= prefilled
         g[REACHED * width + lane] = 0.0
     for i in range(classes):
         b = i * CLASS_ROWS * width
         for lane in range(width):
-            prefilled = 1.0 if g[CODE * width + lane] == PREFILLED + i else 0.0
+            code = g[CODE * width + lane]
+            prefilled = 1.0 if code == PREFILLED + i else 0.0
+            to_solo = prefilled * g[TO_SOLO * width + lane]
+            to_mixed = prefilled * g[TO_MIXED * width + lane]
             waiting = c[b + WAITING_ * width + lane]
             low = g[REACHED * width + lane]
             high = low + waiting
             g[REACHED * width + lane] = high
             drawn = g[DRAWN * width + lane]
             taken = 1.0 if (drawn >= low) & (drawn < high) else 0.0
-            c[b + WAITING_ * width + lane] = (
-                waiting + prefilled * g[TO_WAITING * width + lane] - taken
-            )
-            c[b + MIXED_ * width + lane] += (
-                prefilled * g[TO_MIXED * width + lane] + taken * g[FREED_MIXED * width + lane]
-            )
-            c[b + SOLO_ * width + lane] += (
-                prefilled * g[TO_SOLO * width + lane] + taken * g[FREED_SOLO * width + lane]
-            )
+            c[b + WAITING_ * width + lane] = waiting + (prefilled - to_solo - to_mixed) - taken
+            c[b + MIXED_ * width + lane] += to_mixed + (taken if code == MIXED_DONE else 0.0)
+            c[b + SOLO_ * width + lane] += to_solo + (taken if code == SOLO_DONE else 0.0)
 
 
 @inlined
-def route_split(c: Any, g: Any, classes: int, width: int) -> None:
+def route_split(c: Any, g: Any, u: Any, o: int, classes: int, width: int) -> None:
     """Send a finished prefill to the group it draws; a freed slot serves its own buffer only.
 
-    Algorithms 6 and 7. TO_WAITING holds the draw, 1 for the solo group; REACHED the sum of the
-    weights of the classes that wait for the freed group.
+    Algorithms 6 and 7. FOR_SOLO holds the draw; REACHED first adds up the weights of the classes
+    that wait for the freed group.
     """
     for lane in range(width):
-        g[TO_WAITING * width + lane] = 0.0
+        g[FOR_SOLO * width + lane] = 0.0
         g[REACHED * width + lane] = 0.0
     for i in range(classes):
         b = i * CLASS_ROWS * width
         for lane in range(width):
             code = g[CODE * width + lane]
-            solo = g[CHOICE * width + lane] < c[b + PROBABILITY * width + lane]
-            g[TO_WAITING * width + lane] += 1.0 if (code == PREFILLED + i) & solo else 0.0
+            solo = u[o + 2 * width + lane] < c[b + PROBABILITY * width + lane]
+            g[FOR_SOLO * width + lane] += 1.0 if (code == PREFILLED + i) & solo else 0.0
             freed_solo = code == SOLO_DONE
-            waiting = c[b + (SOLO_WAITING_ if freed_solo else WAITING_) * width + lane]
-            weight = c[b + (SOLO_WEIGHT if freed_solo else MIXED_WEIGHT) * width + lane]
+            own, other = c[b + SOLO_WAITING_ * width + lane], c[b + WAITING_ * width + lane]
+            waiting = own if freed_solo else other
+            own, other = c[b + SOLO_WEIGHT * width + lane], c[b + MIXED_WEIGHT * width + lane]
+            weight = own if freed_solo else other
             g[REACHED * width + lane] += (weight if waiting > 0.0 else 0.0) + ZERO_WEIGHT * waiting
     for lane in range(width):
         code = g[CODE * width + lane]
@@ -273,19 +273,17 @@ def route_split(c: Any, g: Any, classes: int, width: int) -> None:
         mixed, solo = g[MIXED * width + lane] - freed_mixed, g[SOLO * width + lane] - freed_solo
         waiting = g[WAITING * width + lane] - (1.0 if code == LEFT else 0.0)
         solo_waiting = g[SOLO_WAITING * width + lane] - (1.0 if code == LEFT_SOLO else 0.0)
-        for_solo = g[TO_WAITING * width + lane]
+        for_solo = g[FOR_SOLO * width + lane]
         for_mixed = prefilled - for_solo
         to_solo = for_solo if solo < g[SOLO_SLOTS * width + lane] else 0.0
         to_mixed = for_mixed if mixed < g[MIXED_SLOTS * width + lane] else 0.0
         freed_mixed = freed_mixed if waiting > 0.0 else 0.0
         freed_solo = freed_solo if solo_waiting > 0.0 else 0.0
         total = g[REACHED * width + lane]
-        drawn = min(g[CHOICE * width + lane], 1.0 - 1e-9) * total
+        drawn = min(u[o + 2 * width + lane], 1.0 - 1e-9) * total
         g[DRAWN * width + lane] = drawn if freed_mixed + freed_solo > 0.0 else -1.0
         g[TO_SOLO * width + lane] = to_solo
         g[TO_MIXED * width + lane] = to_mixed
-        g[FREED_MIXED * width + lane] = freed_mixed
-        g[FREED_SOLO * width + lane] = freed_solo
         g[MIXED * width + lane] = mixed + to_mixed + freed_mixed
         g[SOLO * width + lane] = solo + to_solo + freed_solo
         g[WAITING * width + lane] = waiting + for_mixed - to_mixed - freed_mixed
@@ -297,12 +295,14 @@ def route_split(c: Any, g: Any, classes: int, width: int) -> None:
         for lane in range(width):
             code = g[CODE * width + lane]
             prefilled = 1.0 if code == PREFILLED + i else 0.0
-            for_solo = prefilled * g[TO_WAITING * width + lane]
+            for_solo = prefilled * g[FOR_SOLO * width + lane]
             waiting = c[b + WAITING_ * width + lane]
             solo_waiting = c[b + SOLO_WAITING_ * width + lane]
             freed_solo = code == SOLO_DONE
             own = solo_waiting if freed_solo else waiting
-            weight = c[b + (SOLO_WEIGHT if freed_solo else MIXED_WEIGHT) * width + lane]
+            for_freed = c[b + SOLO_WEIGHT * width + lane]
+            for_others = c[b + MIXED_WEIGHT * width + lane]
+            weight = for_freed if freed_solo else for_others
             low = g[REACHED * width + lane]
             high = low + (weight if own > 0.0 else 0.0) + ZERO_WEIGHT * own
             g[REACHED * width + lane] = high
@@ -312,8 +312,8 @@ def route_split(c: Any, g: Any, classes: int, width: int) -> None:
                 prefilled * g[TO_SOLO * width + lane],
                 prefilled * g[TO_MIXED * width + lane],
             )
-            from_mixed = taken * g[FREED_MIXED * width + lane]
-            from_solo = taken * g[FREED_SOLO * width + lane]
+            from_solo = taken if freed_solo else 0.0
+            from_mixed = taken - from_solo
             c[b + WAITING_ * width + lane] = (
                 waiting + (prefilled - for_solo) - to_mixed - from_mixed
             )
@@ -350,7 +350,7 @@ def choose_by_index(c: Any, g: Any, classes: int, width: int) -> None:
 
 
 @inlined
-def choose_by_count(c: Any, g: Any, classes: int, width: int) -> None:
+def choose_by_count(c: Any, g: Any, u: Any, o: int, classes: int, width: int) -> None:
     """Choose a waiting class in proportion to the counts if a prefill slot is free (FG-SP)."""
     for lane in range(width):
         g[REACHED * width + lane] = 0.0
@@ -362,7 +362,7 @@ def choose_by_count(c: Any, g: Any, classes: int, width: int) -> None:
         total = g[REACHED * width + lane]
         free = g[PREFILL * width + lane] < g[PREFILL_SLOTS * width + lane]
         starts = free & (total > 0.0)
-        drawn = min(g[CHOICE * width + lane] * total, total - 0.5)
+        drawn = min(u[o + 2 * width + lane] * total, total - 0.5)
         g[DRAWN * width + lane] = drawn if starts else -1.0
         g[PREFILL * width + lane] += 1.0 if starts else 0.0
         g[CHOSEN * width + lane] = -1.0
@@ -426,11 +426,12 @@ def shared_index_kernel(width: int) -> Kernel:
             if seeds.size > 0:
                 draw_uniforms(seeds, u, width)
             make_exponential(u, bits, power, width)
-            for o in range(0, u.size, DRAWS * width):
+            for step in range(u.size // (DRAWS * width)):
+                o = step * DRAWS * width
                 admit_and_total(c, g, classes, width, 5)
                 pass_time(g, u, o, width)
                 happen(c, g, classes, width, False)
-                route_shared(c, g, classes, width)
+                route_shared(c, g, u, o, classes, width)
                 choose_by_index(c, g, classes, width)
             settle_records(c, g, classes, width)
 
@@ -449,12 +450,13 @@ def shared_fcfs_kernel(width: int) -> Kernel:
             if seeds.size > 0:
                 draw_uniforms(seeds, u, width)
             make_exponential(u, bits, power, width)
-            for o in range(0, u.size, DRAWS * width):
+            for step in range(u.size // (DRAWS * width)):
+                o = step * DRAWS * width
                 admit_and_total(c, g, classes, width, 5)
                 pass_time(g, u, o, width)
                 happen(c, g, classes, width, False)
-                route_shared(c, g, classes, width)
-                choose_by_count(c, g, classes, width)
+                route_shared(c, g, u, o, classes, width)
+                choose_by_count(c, g, u, o, classes, width)
             settle_records(c, g, classes, width)
 
     return kernel
@@ -472,11 +474,12 @@ def split_index_kernel(width: int) -> Kernel:
             if seeds.size > 0:
                 draw_uniforms(seeds, u, width)
             make_exponential(u, bits, power, width)
-            for o in range(0, u.size, DRAWS * width):
+            for step in range(u.size // (DRAWS * width)):
+                o = step * DRAWS * width
                 admit_and_total(c, g, classes, width, 6)
                 pass_time(g, u, o, width)
                 happen(c, g, classes, width, True)
-                route_split(c, g, classes, width)
+                route_split(c, g, u, o, classes, width)
                 choose_by_index(c, g, classes, width)
             settle_records(c, g, classes, width)
 
