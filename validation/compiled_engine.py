@@ -13,8 +13,8 @@ from gnr.validation import kernels as rows
 from gnr.validation.chain import SPLIT_ROWS, Chain, Flow, Row
 from gnr.validation.lanes import Lanes, Seeds, check_alike, stretch_seeds
 
-WIDTHS = (1, 8, 16, 32)
-"""Lanes of a block. A step costs about the same up to 8; beyond 32 nothing is gained."""
+WIDTHS = (1, 8, 16, 32, 64)
+"""Lanes of a block. A step costs about the same up to 8; beyond 64 the block leaves the cache."""
 
 ROUND = 1 << 22
 """Lane-steps between two looks at the clock, the keyboard and the progress bar."""

@@ -55,8 +55,8 @@ _ROOT_TWO = np.int64(0x6A09E667F3BCC)
 _LN2_HIGH, _LN2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10
 _UNIT = 2.0**-53
 
-inlined = njit(error_model="numpy", forceinline=True)
-compiled = njit(cache=True, error_model="numpy", nogil=True)
+inlined = njit(error_model="numpy", forceinline=True, fastmath={"contract"})
+compiled = njit(cache=True, error_model="numpy", nogil=True, fastmath={"contract"})
 
 
 @inlined
@@ -172,11 +172,11 @@ def happen(c: Any, g: Any, classes: int, width: int, split: bool) -> None:
             e5 = e4 + c[b + (LEAVING + SOLO_) * width + lane] * solo
             low, high = c[b + LOW * width + lane], c[b + HIGH * width + lane]
             arrived = 1.0 if (point >= low) & (point < high) else 0.0
-            gave_up = 1.0 if (point >= e0) & (point < e1) else 0.0
-            prefilled = 1.0 if (point >= e1) & (point < e2) else 0.0
-            left = 1.0 if (point >= e2) & (point < e3) else 0.0
-            mixed_done = 1.0 if (point >= e3) & (point < e4) else 0.0
-            solo_done = 1.0 if (point >= e4) & (point < e5) else 0.0
+            r0, r1 = 1.0 if point >= e0 else 0.0, 1.0 if point >= e1 else 0.0
+            r2, r3 = 1.0 if point >= e2 else 0.0, 1.0 if point >= e3 else 0.0
+            r4, r5 = 1.0 if point >= e4 else 0.0, 1.0 if point >= e5 else 0.0
+            gave_up, prefilled, left = r0 - r1, r1 - r2, r2 - r3
+            mixed_done, solo_done = r3 - r4, r4 - r5
             c[b + QUEUE_ * width + lane] = queue + arrived - gave_up
             c[b + PREFILL_ * width + lane] = prefill - prefilled
             c[b + WAITING_ * width + lane] = waiting - left

@@ -28,7 +28,7 @@ DELTA = 0.005
 FEWEST_SIZES = 4
 """Cluster sizes below which no power law is fitted."""
 
-RESAMPLES = 1000
+RESAMPLES = 4000
 
 VERDICTS: Mapping[Verdict, Any] = {
     Verdict.YES: "converges",
