@@ -1,9 +1,10 @@
 r"""Does a gap vanish as the cluster grows? A power law with intervals that own up to its misfit.
 
-The curve is :math:`g(n)=g_\infty+a\,n^{-s}` with :math:`a\ge0`. Two things keep measured gaps
-off it: the noise of the simulation, and rounding (:math:`M=\lceil nx^\ast\rceil` GPUs), which
-moves the gap irregularly by a share of its decaying part, at large n by far more than the noise.
-Weighting by noise alone would claim far too much, so the point at :math:`n_k` has the variance
+The curve is :math:`g(n)=g_\infty+a\,n^{-s}` with :math:`a\ge0`, and :math:`g_\infty\ge0` because no
+policy earns more than the optimum in the long run (eq. D11). Two things keep measured gaps off it:
+the noise of the simulation, and rounding (:math:`M=\lceil nx^\ast\rceil` GPUs), which moves the
+gap irregularly by a share of its decaying part, at large n by far more than the noise. Weighting by
+noise alone would claim far too much, so the point at :math:`n_k` has the variance
 
 .. math:: \mathrm{se}_k^2+\big(\omega\,a\,n_k^{-s}\big)^2
 
@@ -20,7 +21,9 @@ from gnr.arrays import Floats
 from gnr.validation.statistics import Verdict
 
 EXPONENTS = np.geomspace(0.05, 3.0, 200)
-"""The exponents tried; between them the best is found on a parabola."""
+"""The exponents tried first."""
+REFINEMENTS, FINER = 3, 11
+"""Finer grids about the best exponent, and their points."""
 LARGEST_LACK = 10.0
 """Bound of the lack of fit, for points that no such curve describes."""
 MOST_LACK_FOR_A_VERDICT = 1.0
@@ -203,37 +206,52 @@ def _fit(size: Floats, means: Floats, errors: Floats) -> _Curves:
 
 
 def _weighted_fit(size: Floats, means: Floats, weights: Floats) -> tuple[Floats, Floats, Floats]:
-    """Return limit, amplitude and exponent of least chi-square for each row."""
-    chi_square = _profile(size ** -EXPONENTS[:, None], means, weights)
-    at = np.clip(chi_square.argmin(axis=1), 1, len(EXPONENTS) - 2)
-    rows = np.arange(len(means))
-    left, centre, right = (chi_square[rows, at + k] for k in (-1, 0, 1))
-    bend = left - 2 * centre + right
-    shift = np.divide(0.5 * (left - right), bend, out=np.zeros_like(bend), where=bend > 0)
-    ratio = EXPONENTS[1] / EXPONENTS[0]
-    exponent = EXPONENTS[at] * ratio ** np.clip(shift, -1, 1)
+    """Return limit, amplitude and exponent of least chi-square for each row.
 
-    shape = size ** -exponent[:, None]
-    total = weights.sum(axis=1)
-    mean_shape, mean = (weights * shape).sum(axis=1) / total, (weights * means).sum(axis=1) / total
-    across, up = shape - mean_shape[:, None], means - mean[:, None]
-    slope = (weights * across * up).sum(axis=1) / (weights * across**2).sum(axis=1)
-    amplitude = np.maximum(slope, 0.0)
-    return mean - amplitude * mean_shape, amplitude, exponent
-
-
-def _profile(shapes: Floats, means: Floats, weights: Floats) -> Floats:
-    """Return the least chi-square for each row and each exponent, less what is common to a row.
-
-    `shapes` has shape ``(exponents, points)``; for a fixed exponent the problem is a weighted
-    line. Matrix products do all exponents and rows at once.
+    Exponents are tried on a common grid, then on ever finer ones about each row's best.
     """
-    total = weights.sum(axis=1, keepdims=True)
-    up = means - (weights * means).sum(axis=1, keepdims=True) / total
-    first = weights @ shapes.T
-    across = weights @ (shapes**2).T - first**2 / total
-    product = np.maximum((weights * up) @ shapes.T, 0.0)
-    return np.asarray(-(product**2) / across)
+    rows, reach = np.arange(len(means)), np.log(EXPONENTS[1] / EXPONENTS[0])
+    best = EXPONENTS[_profile(size, EXPONENTS[None], means, weights).argmin(axis=1)]
+    for _ in range(REFINEMENTS):
+        exponents = best[:, None] * np.exp(reach * np.linspace(-1, 1, FINER))
+        exponents = np.clip(exponents, EXPONENTS[0], EXPONENTS[-1])
+        best = exponents[rows, _profile(size, exponents, means, weights).argmin(axis=1)]
+        reach *= 2 / (FINER - 1)
+    limit, amplitude, _ = _line(size, best[:, None], means, weights)
+    return limit[:, 0], amplitude[:, 0], best
+
+
+def _profile(size: Floats, exponents: Floats, means: Floats, weights: Floats) -> Floats:
+    """Return the least chi-square for each row and exponent, shape ``(rows, exponents)``."""
+    return _line(size, exponents, means, weights)[2]
+
+
+def _line(
+    size: Floats, exponents: Floats, means: Floats, weights: Floats
+) -> tuple[Floats, Floats, Floats]:
+    """Return limit, amplitude and chi-square for each row and exponent.
+
+    For a fixed exponent the problem is a weighted line, or one through zero where the free one
+    would end below it. Chi-square comes less what is common to a row; `exponents` has one row or
+    as many as `means`.
+    """
+    shapes = size ** -exponents[..., None]
+    heavy = weights * means
+    if len(exponents) == 1:  # one grid for all rows: matrix products
+        first, second = weights @ shapes[0].T, weights @ (shapes[0] ** 2).T
+        product = heavy @ shapes[0].T
+    else:
+        first = np.einsum("rp,rep->re", weights, shapes)
+        second = np.einsum("rp,rep->re", weights, shapes**2)
+        product = np.einsum("rp,rep->re", heavy, shapes)
+    total, level = weights.sum(axis=1)[:, None], heavy.sum(axis=1)[:, None]
+    across = second - first**2 / total
+    along = np.maximum(product - first * level / total, 0.0)
+    amplitude, to_zero = along / across, np.maximum(product, 0.0) / second
+    limit = (level - amplitude * first) / total
+    below = limit < 0
+    chi_square = np.where(below, level**2 / total - to_zero * product, -amplitude * along)
+    return np.where(below, 0.0, limit), np.where(below, to_zero, amplitude), chi_square
 
 
 def _lack_of_fit(residuals: Floats, decay: Floats, errors: Floats, wanted: Floats) -> Floats:

@@ -71,12 +71,19 @@ ALLOWED = {
 }
 
 
+SUMMARIES = {
+    "gnr.result": "gnr.summary",
+    "gnr.simulation": "gnr.simulation_summary",
+    "gnr.convergence": "gnr.simulation_summary",
+}
+"""The way in that a result document may load, to show itself."""
+
+
 def offences(module: str, file: Path) -> set[str]:
     """Return the modules that a file imports although `module` may not."""
     found = {each for each in imports(file) if area(each) not in ALLOWED[area(module)]}
-    if module == "gnr.result":  # the summary of a solution, loaded when it is printed
-        found = {each for each in found if not each.startswith("gnr.summary")}
-    return found
+    summary = SUMMARIES.get(module, "none")  # loaded when a result is printed
+    return {each for each in found if not each.startswith(summary)}
 
 
 @pytest.mark.parametrize("file", SOURCES, ids=dotted)
