@@ -47,8 +47,8 @@ def draw_gap(instance: Instance, results: Sequence[Convergence]) -> Any:
     with plain_text():
         figure = new_figure(12, 8.4)
         revenue, gap = (
-            figure.add_axes((0.075, 0.53, 0.4, 0.31)),
-            figure.add_axes((0.57, 0.53, 0.4, 0.31)),
+            figure.add_axes((0.075, 0.52, 0.4, 0.29)),
+            figure.add_axes((0.57, 0.52, 0.4, 0.29)),
         )
         _draw_revenue(revenue, results)
         _draw_gaps(gap, results)
@@ -80,7 +80,7 @@ def _headline(figure: Any, instance: Instance, results: Sequence[Convergence], t
         "bars: 95 % intervals."
     )
     figure.text(0.02, 0.922, subtitle, fontsize=10, color=INK, va="center")
-    rule = f"Limit of the gap within ±{first.delta:.2g} of the LP value? {verdicts}."
+    rule = f"Is the limit of the gap within ±{first.delta:.2%} of the LP value? {verdicts}."
     figure.text(0.02, 0.892, rule, fontsize=10, color=INK, va="center")
 
 
@@ -157,7 +157,9 @@ def _draw_gaps(axes: Any, results: Sequence[Convergence]) -> None:
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:g} %")
     axes.set_ylabel("gap to the LP optimum", color=INK)
     if axes.get_legend_handles_labels()[1]:
-        axes.legend(frameon=False, fontsize=8, loc="upper center", bbox_to_anchor=(0.48, 1.2))
+        axes.legend(
+            frameon=False, fontsize=8, loc="lower left", bbox_to_anchor=(-0.01, 1.0), borderpad=0
+        )
 
 
 def _percent(value: Any) -> str:

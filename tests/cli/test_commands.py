@@ -43,7 +43,7 @@ def test_help_names_every_verb_and_no_arguments_mean_help(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     _, shown, _ = gnr(capsys, "--help")
-    for verb in ("new", "check", "solve", "draw"):
+    for verb in ("new", "check", "solve", "draw", "simulate", "converge"):
         assert f"\n  {verb} " in shown
         assert gnr(capsys, verb, "--help")[0] == 0
     assert gnr(capsys)[:2] == (0, shown)
@@ -78,7 +78,7 @@ def test_json_has_the_published_values_at_full_precision(
     _, document = gnr_json(capsys, "solve", "two-class-separate")
     assert document["revenue_rate"] == pytest.approx(298.58655675, rel=1e-12)
     provenance = document["provenance"]
-    assert set(provenance["versions"]) == {"python", "pyomo", "highspy", "numpy", "cupy"}
+    assert set(provenance["versions"]) >= {"python", "pyomo", "highspy", "numpy", "cupy"}
     assert len(provenance["instance_sha256"]) == 64
 
 

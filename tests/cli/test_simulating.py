@@ -1,0 +1,236 @@
+"""`gnr simulate` and `gnr converge` as a user runs them."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import xarray as xr
+
+from gnr.cli.app import run
+from gnr.schemas import read_schema
+
+QUICK = ("--horizon", "60", "--warmup", "20", "--replications", "8")
+
+
+def gnr(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    """Run one command in this process; return exit code, stdout and stderr."""
+    code = run(arguments)
+    printed = capsys.readouterr()
+    return code, printed.out, printed.err
+
+
+def gnr_json(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, Any]:
+    code, out, _ = gnr(capsys, *arguments, "--json")
+    return code, json.loads(out)
+
+
+CONTRACT = {
+    "schema_version", "instance", "policy", "fidelity", "gpus", "replications", "horizon_s",
+    "warmup_s", "seed", "engine", "accounting", "lp_revenue_rate", "plan_revenue_rate",
+    "revenue_rate", "gap", "gap_terms", "classes", "events", "events_per_second", "provenance",
+}  # fmt: skip
+CLASS_CONTRACT = {
+    "name", "prefill", "mixed_decode", "solo_decode", "prefill_queue", "decode_queue",
+    "throughput", "abandoned_prefill", "abandoned_decode", "tpot",
+}  # fmt: skip
+
+
+def test_simulate_prints_the_documented_json(capsys: pytest.CaptureFixture[str]) -> None:
+    """Other programs rely on these keys (DESIGN section 2)."""
+    code, document = gnr_json(capsys, "simulate", "two-class", "--gpus", "20")
+    assert code == 0
+    jsonschema.validate(document, read_schema("simulate"))
+    assert set(document) >= CONTRACT
+    assert set(document["revenue_rate"]) == {"mean", "half_width", "confidence"}
+    assert set(document["gap"]) == {"mean", "half_width"}
+    for one in document["classes"]:
+        assert set(one) == CLASS_CONTRACT
+        assert all(set(one[key]) == {"mean", "half_width"} for key in CLASS_CONTRACT - {"name"})
+    assert document["lp_revenue_rate"] == pytest.approx(297.7031698642446, rel=1e-12)
+    assert document["provenance"]["seed"] == document["seed"] == 1
+    assert document["fidelity"] == "pooled"
+
+
+def test_same_seed_same_numbers_another_seed_others(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ("simulate", "two-class", "--gpus", "20", *QUICK)
+    first, again, other = (
+        gnr_json(capsys, *arguments, "--seed", seed)[1]["revenue_rate"] for seed in "112"
+    )
+    assert first == again != other
+
+
+def test_accounting_changes_the_target_and_policy_the_plan(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    arguments = ("simulate", "two-class", "--gpus", "20", *QUICK)
+    _, bundled = gnr_json(capsys, *arguments, "--policy", "prioritize-and-route")
+    _, separate = gnr_json(
+        capsys, *arguments, "--policy", "prioritize-and-route", "--account", "separate"
+    )
+    assert (bundled["accounting"], separate["accounting"]) == ("bundled", "separate")
+    assert bundled["lp_revenue_rate"] == pytest.approx(297.7031698642446)
+    assert separate["lp_revenue_rate"] == pytest.approx(298.58655675)
+    assert bundled["plan_revenue_rate"] == separate["plan_revenue_rate"]
+    assert bundled["gap"]["mean"] > separate["gap"]["mean"]
+    _, by_price = gnr_json(capsys, "simulate", "two-class-separate", "--gpus", "20", *QUICK)
+    assert by_price["policy"] == "prioritize-and-route"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--policy", "best"), "no pooled policy 'best'"),
+        (("--engine", "fastest"), "no engine 'fastest'"),
+        (("--account", "twice"), "no accounting 'twice'"),
+        (("--fidelity", "per-gpu"), "not available in this version"),
+        (("--gpus", "0"), "must be an integer from 1"),
+        (("--replications", "1"), "--replications: must be at least 4"),
+        (("--horizon", "-3"), "--horizon: must be above 0 s"),
+        (("--precision", "lots"), "--precision: is not a number"),
+        (("--precision", "300%"), "--precision: must be a share"),
+        (("--seed", "-1"), "--seed: must be at least 0"),
+        (("--set", "classes.0.patience_rate=0", "--set", "classes.1.patience_rate=0"), "no steady"),
+    ],
+)
+@pytest.mark.parametrize("verb", ["simulate", "converge"])
+def test_bad_options_end_with_2_and_name_the_option(
+    verb: str, arguments: tuple[str, ...], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, err = gnr(capsys, verb, "two-class", *arguments)
+    assert code == 2
+    assert not out
+    if (verb, arguments[0]) != ("converge", "--gpus"):
+        assert said in err
+
+
+def test_a_missing_engine_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
+    try:
+        import cupy
+
+        cupy.zeros(1)
+        pytest.skip("this machine has a GPU")
+    except Exception:
+        code, document = gnr_json(capsys, "simulate", "two-class", "--engine", "cupy")
+    assert code == 2
+    assert "cupy is not available here" in document["error"]["messages"][0]["message"]
+
+
+def test_a_precision_that_is_not_reached_ends_with_3(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ("simulate", "two-class", "--gpus", "20", "--horizon", "200", "--replications", "8")
+    code, document = gnr_json(
+        capsys, *arguments, "--precision", "0.01%", "--most-replications", "8"
+    )
+    assert code == 3
+    assert document["precision"]["reached"] is False
+    assert any("precision was not reached" in warning for warning in document["warnings"])
+
+
+def test_simulate_draws_surge_and_drain(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    out = str(tmp_path / "new" / "folder")
+    gnr(capsys, "simulate", "two-class", "--gpus", "50", *QUICK, "--out", out)
+    written = {path.name for path in Path(out).iterdir()}
+    stem = "two-class.gate-and-route"
+    expected = {f"{stem}.simulation.json", f"{stem}.courses.svg", f"{stem}.courses.png"}
+    assert written == expected
+    ET.parse(Path(out) / f"{stem}.courses.svg")
+
+
+def converged(capsys: pytest.CaptureFixture[str], out: Path, *more: str) -> tuple[int, Any, str]:
+    code, printed, err = gnr(
+        capsys, "converge", "two-class", "--gpus", "5,20,50,200", "--horizon", "400",
+        "--replications", "8", "--out", str(out), "--json", *more,
+    )  # fmt: skip
+    return code, json.loads(printed), err
+
+
+def test_converge_writes_json_arrays_and_pictures(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    code, document, err = converged(capsys, tmp_path)
+    jsonschema.validate(document, read_schema("converge"))
+    assert code == {"converges": 0, "does not converge": 1, "undecided": 3}[document["verdict"]]
+    assert [point["gpus"] for point in document["points"]] == [5, 20, 50, 200]
+    assert document["fit"]["exponent"]["low"] > 0
+    stem = "two-class.gate-and-route"
+    assert {path.name for path in tmp_path.iterdir()} == {
+        f"{stem}.convergence.json", f"{stem}.convergence.nc", f"{stem}.gap.svg", f"{stem}.gap.png",
+        f"{stem}.occupancies.svg", f"{stem}.occupancies.png",
+    }  # fmt: skip
+    assert "5 GPUs: gap" in err
+    with xr.open_dataset(tmp_path / f"{stem}.convergence.nc", engine="h5netcdf") as arrays:
+        assert dict(arrays.sizes) == {"policy": 1, "gpus": 4, "class": 2, "replication": 8}
+        mean = arrays["gap"].mean("replication").values[0]
+        assert mean == pytest.approx([point["gap"]["mean"] for point in document["points"]])
+        assert "seed" in json.loads(arrays.attrs["provenance"])
+
+
+def test_converge_shows_several_policies_together(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    _, document, _ = converged(
+        capsys, tmp_path, "--policy", "gate-and-route", "--policy", "sli-aware"
+    )
+    assert [one["policy"] for one in document["results"]] == ["gate-and-route", "sli-aware"]
+    assert (tmp_path / "two-class.gate-and-route+sli-aware.occupancies.png").exists()
+
+
+def test_few_sizes_leave_the_verdict_undecided(capsys: pytest.CaptureFixture[str]) -> None:
+    code, document = gnr_json(capsys, "converge", "two-class", "--gpus", "5,20", *QUICK)
+    assert code == 3
+    assert document["fit"] is None
+    assert any("no power law" in warning for warning in document["warnings"])
+
+
+@pytest.mark.parametrize("sizes", ["5,5", "0,5", "five", ""])
+def test_bad_sizes_are_refused(sizes: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = gnr(capsys, "converge", "two-class", "--gpus", sizes)
+    assert code == 2
+    assert err.startswith(("--gpus", "two-class"))
+
+
+def test_an_interrupt_keeps_the_sizes_that_are_done(tmp_path: Path) -> None:
+    """Ctrl-C in the middle: what is finished is on disk, complete, and marked as partial."""
+    command = (
+        sys.executable, "-m", "gnr", "converge", "two-class", "--gpus", "5,20,100000",
+        "--out", str(tmp_path),
+    )  # fmt: skip
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if line.startswith("gnr: 20 GPUs"):
+                break
+        time.sleep(1.0)
+        process.send_signal(signal.SIGINT)
+        rest = process.stderr.read()
+    assert process.returncode == 130, rest
+    document = json.loads((tmp_path / "two-class.gate-and-route.convergence.json").read_text())
+    assert document["complete"] is False
+    assert [point["gpus"] for point in document["points"]] == [5, 20]
+
+
+def test_an_interrupted_simulation_keeps_its_complete_parts(tmp_path: Path) -> None:
+    command = (
+        sys.executable, "-m", "gnr", "simulate", "two-class", "--gpus", "20000", "--json",
+        "--warmup", "1", "--horizon", "20000", "--replications", "4",
+    )  # fmt: skip
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        time.sleep(6.0)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate()
+    assert process.returncode == 130, err
+    assert "Traceback" not in err
+
+
+def test_summary_names_gap_causes_and_warmup(capsys: pytest.CaptureFixture[str]) -> None:
+    _, shown, _ = gnr(capsys, "simulate", "two-class", "--gpus", "20")
+    for words in ("a gap of", "left before decode", "starts agree within 0.5%", "events"):
+        assert words in shown
