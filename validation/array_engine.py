@@ -19,7 +19,7 @@ from gnr.validation.lanes import Lanes, Seeds, check_alike, stretch_seeds
 ZERO_WEIGHT = 1e-30
 """Lost against any weight, yet proportional to the counts where no weighted class waits."""
 
-ROUND = 256
+ROUND = 64
 """Steps between two looks at the clock and the progress bar."""
 
 
@@ -63,12 +63,11 @@ class ArrayEngine:
     def advance(self, until: Floats, progress: Callable[[float], None] | None = None) -> None:
         """Simulate every lane until its time in `until`, s, shape ``(lanes,)``."""
         xp, end = self._namespace, self._namespace.asarray(until)
-        words = [xp.asarray(each) for each in stretch_seeds(self._seeds, self._stretch)]
+        numbers = _Uniforms(xp, stretch_seeds(self._seeds, self._stretch))
         self._stretch += 1
         while bool(xp.any(self._clock < end)):
             for _ in range(ROUND):
-                first, second, third = (_uniform(xp, words) for _ in range(3))
-                self._step(first, second, third, end)
+                self._step(numbers.draw(), numbers.draw(), numbers.draw(), end)
             if progress is not None:
                 progress(float(xp.sum(self._events)))
 
@@ -95,7 +94,7 @@ class ArrayEngine:
         """Make one event happen in every lane whose end is not reached."""
         xp, numbers, state = self._namespace, self._numbers, self._state
         clocks = xp.reshape(numbers["leaving"] * state, (-1, state.shape[-1]))
-        edges = xp.cumulative_sum(clocks, axis=0, include_initial=True) + numbers["arrivals"]
+        edges = _running_sums(xp, numbers["arrivals"], clocks)
         total = edges[-1, :]
         elapsed = -xp.log1p(-first) / total
         left = end - self._clock
@@ -145,7 +144,7 @@ def _route_split(xp: Any, numbers: dict[str, Any], state: Any, leaves: Any, thir
     for service, buffer, slots, weights, sent in groups:
         waiting = state[:, buffer, :]
         weight = numbers[weights] * xp.astype(waiting > 0, xp.float64) + ZERO_WEIGHT * waiting
-        reached = xp.cumulative_sum(weight, axis=0, include_initial=True)
+        reached = _running_sums(xp, xp.zeros_like(third), weight)
         drawn = xp.minimum(third, xp.asarray(1.0 - 1e-9)) * reached[-1, :]
         taken = _hits(xp, drawn, reached) * _total(xp, leaves, service)
         free = xp.astype(_total(xp, state, service) < numbers[slots], xp.float64)
@@ -180,7 +179,7 @@ def _start(xp: Any, numbers: dict[str, Any], state: Any, chosen: Any) -> None:
 
 def _draw_by_count(xp: Any, counts: Any, third: Any) -> Any:
     """Return 1 for the class drawn in proportion to `counts`; 0 everywhere if nothing waits."""
-    reached = xp.cumulative_sum(counts, axis=0, include_initial=True)
+    reached = _running_sums(xp, xp.zeros_like(third), counts)
     total = reached[-1, :]
     return _hits(xp, xp.minimum(third * total, total - 0.5), reached)
 
@@ -195,16 +194,37 @@ def _total(xp: Any, table: Any, row: Row) -> Any:
     return xp.sum(table[:, row, :], axis=0)
 
 
-def _uniform(xp: Any, seeds: list[Any]) -> Any:
-    """Return one number in [0, 1) per lane: xoshiro256+, as in the compiled engine."""
-    a, b, c, d = seeds
-    drawn = xp.astype((a + d) >> xp.asarray(11, dtype=xp.uint64), xp.float64) * 2.0**-53
-    shifted = b << xp.asarray(17, dtype=xp.uint64)
-    c = c ^ a
-    d = d ^ b
-    rotated = (d << xp.asarray(45, dtype=xp.uint64)) | (d >> xp.asarray(19, dtype=xp.uint64))
-    seeds[:] = [a ^ d, b ^ c, c ^ shifted, rotated]
-    return drawn
+def _running_sums(xp: Any, first: Any, rows: Any) -> Any:
+    """Return `first`, `first` plus one row, plus two and so on, as rows.
+
+    Row by row, since libraries sum slowly along the first axis.
+    """
+    sums = [first]
+    for row in range(rows.shape[0]):
+        sums.append(sums[-1] + rows[row, :])
+    return xp.stack(sums)
+
+
+class _Uniforms:
+    """Numbers in [0, 1), one per lane and draw: xoshiro256+, as in the compiled engine."""
+
+    def __init__(self, namespace: Any, seeds: Seeds) -> None:
+        self._namespace = namespace
+        self._words = [namespace.asarray(each) for each in seeds]
+        self._11, self._17, self._19, self._45 = (
+            namespace.asarray(shift, dtype=namespace.uint64) for shift in (11, 17, 19, 45)
+        )
+
+    def draw(self) -> Any:
+        """Return the next numbers, shape ``(lanes,)``."""
+        xp = self._namespace
+        a, b, c, d = self._words
+        drawn = xp.astype((a + d) >> self._11, xp.float64) * 2.0**-53
+        shifted = b << self._17
+        c = c ^ a
+        d = d ^ b
+        self._words = [a ^ d, b ^ c, c ^ shifted, (d << self._45) | (d >> self._19)]
+        return drawn
 
 
 def _numbers(chains: Sequence[Chain], send: Callable[[Floats], Any]) -> dict[str, Any]:

@@ -26,11 +26,11 @@ def take_turns(jobs: Mapping[str, Callable[[], object]], rounds: int) -> dict[st
     return {name: statistics.median(values) for name, values in times.items()}
 
 
-def keep(name: str, figures: Mapping[str, float]) -> None:
-    """Add the figures of a benchmark to today's file in `results/`."""
+def keep(name: str, figures: Mapping[str, float], topic: str = "solve") -> None:
+    """Add the figures of a benchmark to the topic's file of today in `results/`."""
     RESULTS.mkdir(exist_ok=True)
     record = provenance.record("", time.perf_counter(), {})
-    path = RESULTS / f"solve-{datetime.datetime.now(datetime.UTC):%Y-%m-%d}.json"
+    path = RESULTS / f"{topic}-{datetime.datetime.now(datetime.UTC):%Y-%m-%d}.json"
     kept = json.loads(path.read_text()) if path.exists() else {}
     kept["machine"] = record.machine
     kept["versions"] = {"gnr": record.version, **record.versions}
