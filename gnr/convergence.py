@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 from gnr.instance import SCHEMA_VERSION
 from gnr.plan import Occupancy
 from gnr.provenance import Provenance
-from gnr.simulation import Simulation, write_document
+from gnr.simulation import Estimate, Simulation, write_document
 
 _FROZEN = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
@@ -41,6 +41,21 @@ class PowerLawFit(BaseModel):
     """Of the intervals, each by itself."""
 
 
+class PairedDifference(BaseModel):
+    """Revenue against another policy on the same random numbers, replication by replication."""
+
+    model_config = _FROZEN
+
+    against: str
+    """The other policy."""
+    gpus: int
+    """n."""
+    difference: Estimate
+    """Revenue of this policy less the other's, money/s per GPU."""
+    correlation: float
+    """Achieved by the common random numbers; above 0 pairing narrows the interval."""
+
+
 class Convergence(BaseModel):
     """A policy on growing clusters."""
 
@@ -66,6 +81,8 @@ class Convergence(BaseModel):
     """A limit inside +-delta counts as converged, a fraction of the LP value."""
     verdict: Literal["converges", "does not converge", "undecided"]
     """By the interval of the limit: inside +-delta, wholly outside, or neither."""
+    paired: tuple[PairedDifference, ...] = ()
+    """Against the first policy of the same command, at the sizes both have."""
     complete: bool
     """False if interrupted before the last cluster size."""
     warnings: tuple[str, ...]

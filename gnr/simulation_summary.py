@@ -106,6 +106,14 @@ def summarize_convergence(result: Convergence) -> Any:
                 f"points scatter {fit.lack_of_fit:.0%} around the decaying part."
             )
         )
+    lines += [
+        Text(
+            f"{pair.gpus:,} GPUs: earns {pair.difference.mean:+.3f} ± "
+            f"{pair.difference.half_width:.3f} money/s per GPU against {pair.against} (same random "
+            f"numbers, correlation {pair.correlation:.2f})."
+        )
+        for pair in result.paired
+    ]
     lines.append(
         Text(f"Verdict: {result.verdict} (is g within ±{result.delta:.2%}?).", style="bold")
     )

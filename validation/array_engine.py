@@ -118,11 +118,11 @@ class ArrayEngine:
 
 def _route_shared(xp: Any, numbers: dict[str, Any], state: Any, leaves: Any, third: Any) -> None:
     """Place a finished prefill; give a freed slot to the one decode buffer (Algorithm 3)."""
-    mixed, solo = _total(xp, state, Row.MIXED_DECODE), _total(xp, state, Row.SOLO_DECODE)
+    mixed, solo = _total(state, Row.MIXED_DECODE), _total(state, Row.SOLO_DECODE)
     waiting = state[:, Row.DECODE_QUEUE, :]
     freed_mixed, freed_solo = (
-        _total(xp, leaves, Row.MIXED_DECODE),
-        _total(xp, leaves, Row.SOLO_DECODE),
+        _total(leaves, Row.MIXED_DECODE),
+        _total(leaves, Row.SOLO_DECODE),
     )
     taken = _draw_by_count(xp, waiting, third) * (freed_mixed + freed_solo)
     prefilled = leaves[:, Row.PREFILL, :]
@@ -146,23 +146,26 @@ def _route_split(xp: Any, numbers: dict[str, Any], state: Any, leaves: Any, thir
         weight = numbers[weights] * xp.astype(waiting > 0, xp.float64) + ZERO_WEIGHT * waiting
         reached = _running_sums(xp, xp.zeros_like(third), weight)
         drawn = xp.minimum(third, xp.asarray(1.0 - 1e-9)) * reached[-1, :]
-        taken = _hits(xp, drawn, reached) * _total(xp, leaves, service)
-        free = xp.astype(_total(xp, state, service) < numbers[slots], xp.float64)
+        taken = _hits(xp, drawn, reached) * _total(leaves, service)
+        free = xp.astype(_total(state, service) < numbers[slots], xp.float64)
         state[:, buffer, :] += sent * (1.0 - free) - taken
         state[:, service, :] += sent * free + taken
 
 
 def _choose_by_index(xp: Any, numbers: dict[str, Any], state: Any, third: Any) -> None:
     """Start the waiting class of least index if a prefill slot is free (Algorithm 2)."""
-    del third
     queue = state[:, Row.PREFILL_QUEUE, :]
-    index = state[:, Row.PREFILL, :] * numbers["slope"] + numbers["offset"]
-    index = xp.where(queue > 0, index, xp.inf)
-    candidate = (index == xp.min(index, axis=0)) & (index < xp.inf)
-    surplus = xp.where(candidate, queue - numbers["target"], -xp.inf)
-    winner = candidate & (surplus == xp.max(surplus, axis=0))
-    first = winner & (xp.cumulative_sum(xp.astype(winner, xp.float64), axis=0) == 1.0)
-    _start(xp, numbers, state, xp.astype(first, xp.float64))
+    indices = state[:, Row.PREFILL, :] * numbers["slope"] + numbers["offset"]
+    indices = xp.where(queue > 0, indices, xp.inf)
+    surpluses = queue - numbers["target"]
+    best, most = xp.full_like(third, xp.inf), xp.zeros_like(third)
+    chosen = xp.full_like(third, -1.0)
+    for i in range(queue.shape[0]):
+        index, surplus = indices[i, :], surpluses[i, :]
+        better = (index < best) | ((index == best) & (index < xp.inf) & (surplus > most))
+        best, most = xp.where(better, index, best), xp.where(better, surplus, most)
+        chosen = xp.where(better, float(i), chosen)
+    _start(xp, numbers, state, xp.astype(chosen == numbers["place"], xp.float64))
 
 
 def _choose_by_count(xp: Any, numbers: dict[str, Any], state: Any, third: Any) -> None:
@@ -172,7 +175,7 @@ def _choose_by_count(xp: Any, numbers: dict[str, Any], state: Any, third: Any) -
 
 def _start(xp: Any, numbers: dict[str, Any], state: Any, chosen: Any) -> None:
     """Start the prefill of the chosen class where a slot is free."""
-    free = xp.astype(_total(xp, state, Row.PREFILL) < numbers["prefill_slots"], xp.float64)
+    free = xp.astype(_total(state, Row.PREFILL) < numbers["prefill_slots"], xp.float64)
     state[:, Row.PREFILL_QUEUE, :] -= chosen * free
     state[:, Row.PREFILL, :] += chosen * free
 
@@ -190,8 +193,12 @@ def _hits(xp: Any, drawn: Any, reached: Any) -> Any:
     return xp.astype(hit, xp.float64)
 
 
-def _total(xp: Any, table: Any, row: Row) -> Any:
-    return xp.sum(table[:, row, :], axis=0)
+def _total(table: Any, row: Row) -> Any:
+    """Return the sum over the classes; class by class, since libraries sum slowly that way."""
+    total = table[0, row, :]
+    for i in range(1, table.shape[0]):
+        total = total + table[i, row, :]
+    return total
 
 
 def _running_sums(xp: Any, first: Any, rows: Any) -> Any:
@@ -235,6 +242,7 @@ def _numbers(chains: Sequence[Chain], send: Callable[[Floats], Any]) -> dict[str
     rows = chains[0].rows
     numbers = {
         "arrivals": high[-1],
+        "place": np.arange(len(high), dtype=float)[:, None],
         "low": low,
         "high": high,
         "leaving": np.stack([chain.leaving[:, :rows] for chain in chains], axis=-1),

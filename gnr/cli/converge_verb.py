@@ -68,6 +68,7 @@ def converge(
     loaded = load_all(instances, set_ or [])
     if out is not None:
         prepare_folder(out, loaded)
+    from gnr.validation.studies.convergence import paired_with
     from gnr.validation.studies.simulation import Setting
 
     setting = Setting(
@@ -82,10 +83,12 @@ def converge(
     setting.check()
     results: list[Any] = []
     for source, instance in zip(instances, loaded, strict=True):
-        of_instance = []
+        of_instance: list[Any] = []
         for name in policy or [policy_for(instance, None)]:
             with told_of(source):
                 found = _run(instance, name, sizes, account, tolerance, setting, set_)
+            if of_instance:
+                found = paired_with(found, of_instance[0])
             of_instance.append(found)
             if out is not None:
                 for path in found.write(out):

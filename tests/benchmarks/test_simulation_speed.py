@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from gnr.validation.chain import Chain, compile_chain
 from gnr.validation.compiled_engine import CompiledEngine
 from gnr.validation.lanes import lane_seeds
 from gnr.validation.policies import POOLED
+from gnr.validation.power_law import EXPONENTS
 
 LIMITS = os.environ.get("GNR_LIMITS")
 needs_limits = pytest.mark.skipif(not LIMITS, reason="GNR_LIMITS names no folder")
@@ -188,6 +190,27 @@ def test_cost_per_event_does_not_grow_with_n() -> None:
     found = medians(**jobs)
     kept("events per second by n", **found)
     assert min(found.values()) >= 0.8 * found["n1000"]
+
+
+def test_full_grid_of_two_class_takes_five_minutes_at_most() -> None:
+    """`gnr converge two-class` as it comes, on two cores; keeps the table of gaps."""
+    started = time.perf_counter()
+    found = gnr.converge(load("two-class"), policy="gate-and-route")
+    wall = time.perf_counter() - started
+    assert found.fit is not None
+    gaps = {f"gap_at_{point.gpus}": point.gap.mean for point in found.points}
+    halves = {f"half_width_at_{point.gpus}": point.gap.half_width for point in found.points}
+    fit = {
+        f"{name}_{end}": getattr(getattr(found.fit, name), end)
+        for name in ("limit", "exponent")
+        for end in ("estimate", "low", "high")
+    }
+    kept("converge two-class, gate-and-route", wall_s=wall, **gaps, **halves, **fit)
+    assert wall <= 300
+    assert found.fit.limit.low <= 0 <= found.fit.limit.high
+    assert found.fit.exponent.low > EXPONENTS[0]
+    means = [point.gap.mean for point in found.points]
+    assert all(after < before for before, after in pairwise(means))
 
 
 MEMORY = """

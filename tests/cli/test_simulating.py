@@ -179,6 +179,16 @@ def test_converge_shows_several_policies_together(
     )
     assert [one["policy"] for one in document["results"]] == ["gate-and-route", "sli-aware"]
     assert (tmp_path / "two-class.gate-and-route+sli-aware.occupancies.png").exists()
+    assert not document["results"][0]["paired"]
+    for pair, one, other in zip(
+        document["results"][1]["paired"],
+        document["results"][1]["points"],
+        document["results"][0]["points"],
+        strict=True,
+    ):
+        expected = one["revenue_rate"]["mean"] - other["revenue_rate"]["mean"]
+        assert pair["difference"]["mean"] == pytest.approx(expected)
+        assert 0 < pair["correlation"] <= 1
 
 
 def test_few_sizes_leave_the_verdict_undecided(capsys: pytest.CaptureFixture[str]) -> None:

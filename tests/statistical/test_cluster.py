@@ -271,6 +271,47 @@ def test_policies_share_random_numbers_and_the_correlation_is_positive() -> None
     assert achieved > 0.3
 
 
+# --- the split of the decodes (9.4, 9.5) ----------------------------------------------------------
+
+
+def distances_from_plan(policy: str, gpus: int) -> tuple[float, float]:
+    """Return how far prefill and decode occupancies are from the plan.
+
+    The largest distance over classes and pools, half-widths included, as shares of the total
+    planned occupancy: x for prefill, y_m + y_s for decode.
+    """
+    targets = planned("two-class", policy).classes
+    found = gnr.simulate(
+        gnr.load("two-class"), policy=policy, gpus=gpus, seed=6, replications=32, horizon=400.0
+    )
+    farthest = {}
+    for fields in (("prefill",), ("mixed_decode", "solo_decode")):
+        total = sum(getattr(target, field) for target in targets for field in fields)
+        farthest[fields] = (
+            max(
+                abs(getattr(one, field).mean - getattr(target, field))
+                + getattr(one, field).half_width
+                for one, target in zip(found.classes, targets, strict=True)
+                for field in fields
+            )
+            / total
+        )
+    prefill, decode = farthest.values()
+    return prefill, decode
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("gpus", "near"), [(2000, 0.01), (20_000, 0.005)])
+def test_sli_aware_keeps_the_planned_split_and_gate_and_route_does_not(
+    gpus: int, near: float
+) -> None:
+    """Same gate, same seeds: prefill is on target under both, decode under one of them."""
+    prefill, decode = distances_from_plan("sli-aware", gpus)
+    assert max(prefill, decode) < near
+    _, elsewhere = distances_from_plan("gate-and-route", gpus)
+    assert elsewhere > 5 * decode
+
+
 # --- intervals -----------------------------------------------------------------------------------
 
 EXPERIMENTS = 1000

@@ -5,17 +5,17 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from gnr.checks import warnings_for
-from gnr.convergence import Bounded, Convergence, PowerLawFit
+from gnr.convergence import Bounded, Convergence, PairedDifference, PowerLawFit
 from gnr.errors import InputError, Problem
 from gnr.instance import Instance
 from gnr.plan import Occupancy
 from gnr.provenance import record
 from gnr.result import Solution
-from gnr.simulation import Simulation
+from gnr.simulation import Estimate, Simulation
 from gnr.validation.engines import Progress, find_engine
 from gnr.validation.policies import find_policy
 from gnr.validation.power_law import CONFIDENCE, PowerLaw, convergence_verdict, fit_power_law
-from gnr.validation.statistics import Verdict
+from gnr.validation.statistics import Verdict, correlation, paired_difference
 from gnr.validation.studies.optima import optimum, planning_optimum
 from gnr.validation.studies.simulation import Setting, Study
 
@@ -139,6 +139,27 @@ def converge(
             seed=setting.seed,
         ),
     )
+
+
+def paired_with(result: Convergence, other: Convergence) -> Convergence:
+    """Return `result` with its paired differences to `other` in it."""
+    pairs = []
+    others = {point.gpus: point.samples["revenue_rate"] for point in other.points}
+    for point in result.points:
+        if point.gpus not in others:
+            continue
+        count = min(point.replications, len(others[point.gpus]))
+        ours, theirs = point.samples["revenue_rate"][:count], others[point.gpus][:count]
+        found = paired_difference(ours, theirs, CONFIDENCE)
+        pairs.append(
+            PairedDifference(
+                against=other.policy,
+                gpus=point.gpus,
+                difference=Estimate(mean=found.mean, half_width=found.half_width),
+                correlation=correlation(ours, theirs),
+            )
+        )
+    return result.model_copy(update={"paired": tuple(pairs)})
 
 
 def expected_total(instance: Instance, policy: str, gpus: Sequence[int], setting: Setting) -> float:
