@@ -15,8 +15,8 @@ TERMS = {
     "idle": "idle slots",
     "prefill_queue": "left before prefill",
     "decode_queue": "left before decode",
-    "shunned_work": "work on shunned classes",
-    "flow_errors": "noise of a finite run",
+    "shunned_work": "shunned classes",
+    "flow_errors": "noise",
 }
 """What the terms of (D11) are called; the three idle terms are told together."""
 
@@ -38,16 +38,16 @@ def summarize_simulation(result: Simulation) -> Any:
     """Return the summary of one simulation as a rich renderable."""
     rate = result.revenue_rate
     heading = Text(f"{result.instance}: {result.policy} on {result.gpus:,} GPUs", style="bold")
-    table = _table("measured, per GPU", "class", [
-        "in prefill", "decode, mixed", "decode, solo", "wait prefill", "wait decode",
-        "finished/s", "left", "TPOT",
+    table = _table("means per GPU; their intervals are in the JSON", "class", [
+        "in prefill", "mixed decode", "solo decode", "wait prefill", "wait decode", "served/s",
+        "left", "TPOT",
     ])  # fmt: skip
     for each in result.classes:
         left = each.abandoned_prefill.mean + each.abandoned_decode.mean
         table.add_row(
             each.name,
             *(
-                _pm(estimate)
+                _mean(estimate)
                 for estimate in (
                     each.prefill,
                     each.mixed_decode,
@@ -57,7 +57,7 @@ def summarize_simulation(result: Simulation) -> Any:
                     each.throughput,
                 )
             ),
-            f"{left:.2%}",
+            f"{min(left, 1.0):.2%}",
             "–" if each.tpot is None else f"{each.tpot.mean * 1e3:.2f} ms",
         )
     return Group(
@@ -81,7 +81,7 @@ def summarize_simulation(result: Simulation) -> Any:
 def summarize_convergence(result: Convergence) -> Any:
     """Return the summary of a convergence study as a rich renderable."""
     table = _table(
-        f"gap to the LP optimum, {result.accounting} accounting; intervals at 95 %",
+        f"gap to the LP optimum and its causes, {result.accounting} accounting, 95 % intervals",
         "GPUs",
         ["money/s per GPU", "gap", *TERMS.values()],
     )
@@ -89,9 +89,9 @@ def summarize_convergence(result: Convergence) -> Any:
         rate, terms = point.revenue_rate, gathered_terms(point)
         table.add_row(
             f"{point.gpus:,}",
-            f"{rate.mean:.3f} ± {rate.half_width:.3f}",
-            f"{point.gap.mean:.3%} ± {point.gap.half_width:.3%}",
-            *(f"{terms[name]:.3%}" for name in TERMS),
+            f"{rate.mean:.2f} ±{rate.half_width:.2f}",
+            f"{point.gap.mean:.2%} ±{point.gap.half_width:.2%}",
+            *(_plain(terms[name]) for name in TERMS),
         )
     lines: list[Any] = [
         Text(f"{result.instance}: {result.policy} against n", style="bold"),
@@ -126,8 +126,13 @@ def _causes(result: Simulation) -> str:
     return ", ".join(named) or "there is none"
 
 
-def _pm(estimate: Estimate) -> str:
-    return f"{estimate.mean:.4g} ± {estimate.half_width:.1g}"
+def _mean(estimate: Estimate) -> str:
+    return f"{estimate.mean:.3g}"
+
+
+def _plain(share: float) -> str:
+    """Return a share in percent, without the sign of a rounded zero."""
+    return f"{round(share, 4) + 0.0:.2%}"
 
 
 def _share(value: Bounded) -> str:
@@ -140,7 +145,7 @@ def _number(value: Bounded) -> str:
 
 def _table(title: str, first: str, columns: Sequence[str]) -> Table:
     table = Table(title=title, box=box.SIMPLE, title_justify="left", title_style="italic")
-    table.add_column(first)
+    table.add_column(first, no_wrap=True, max_width=26)
     for column in columns:
         table.add_column(column, justify="right")
     return table

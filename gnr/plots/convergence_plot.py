@@ -128,6 +128,8 @@ def _draw_revenue(axes: Any, results: Sequence[Convergence]) -> None:
 
 
 def _draw_gaps(axes: Any, results: Sequence[Convergence]) -> None:
+    from matplotlib.ticker import LogLocator
+
     for place, result in enumerate(results):
         colour = POLICY_COLOURS[place % len(POLICY_COLOURS)]
         drawn = [point for point in result.points if point.gap.mean > 0]
@@ -154,7 +156,9 @@ def _draw_gaps(axes: Any, results: Sequence[Convergence]) -> None:
             )
     axes.set_yscale("log")
     _sizes(axes, results)
+    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:g} %")
+    axes.yaxis.set_minor_formatter(lambda *_: "")
     axes.set_ylabel("gap to the LP optimum", color=INK)
     if axes.get_legend_handles_labels()[1]:
         axes.legend(
