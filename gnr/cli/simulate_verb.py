@@ -93,15 +93,10 @@ def _run(
     overrides: Sequence[str] | None,
 ) -> Any:
     from gnr.cli.progress import progress_of_events
-    from gnr.validation.policies import find_policy
-    from gnr.validation.studies.optima import optimum, planning_optimum
-    from gnr.validation.studies.simulation import Study
+    from gnr.validation.studies.simulation import prepare
 
-    chosen = find_policy(policy)
-    target = optimum(instance, account or instance.prices.scheme)
-    plan = planning_optimum(instance, chosen).plan(gpus)
-    chosen.check(plan)
-    study = Study(instance, target, policy, setting, {"set": list(overrides or ())})
+    study = prepare(instance, policy, account, setting, {"set": list(overrides or ())})
+    plan = study.plan(gpus)
     title = f"{instance.name}, {policy}, {gpus} GPUs"
     with progress_of_events(title, study.expected_events(plan)) as progress:
         return study.run(plan, progress)

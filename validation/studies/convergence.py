@@ -12,12 +12,10 @@ from gnr.plan import Occupancy
 from gnr.provenance import record
 from gnr.result import Solution
 from gnr.simulation import Estimate, Simulation
-from gnr.validation.engines import Progress, find_engine
-from gnr.validation.policies import find_policy
+from gnr.validation.engines import Progress
 from gnr.validation.power_law import CONFIDENCE, PowerLaw, convergence_verdict, fit_power_law
 from gnr.validation.statistics import Verdict, correlation, paired_difference
-from gnr.validation.studies.optima import optimum, planning_optimum
-from gnr.validation.studies.simulation import Setting, Study
+from gnr.validation.studies.simulation import Setting, prepare
 
 GRID = (5, 20, 50, 200, 500, 2000, 8000, 32000, 128000)
 """Default cluster sizes."""
@@ -90,16 +88,9 @@ def converge(
     """
     started = time.perf_counter()
     setting = Setting(**(vars(setting or Setting()) | changes))
-    setting.check()
     sizes = _checked_sizes(gpus, delta)
-    chosen = find_policy(policy)
-    find_engine(setting.engine)
-    target = optimum(instance, account or instance.prices.scheme)
-    planned = planning_optimum(instance, chosen)
-    plans = [planned.plan(size) for size in sizes]
-    for plan in plans:
-        chosen.check(plan)
-    study = Study(instance, target, policy, setting, dict(options or {}))
+    study = prepare(instance, policy, account, setting, options)
+    plans = [study.plan(size) for size in sizes]
     points: list[Simulation] = []
     events = 0.0
     try:
@@ -121,9 +112,9 @@ def converge(
     return Convergence(
         instance=instance.name,
         policy=policy,
-        accounting=target.scheme,
-        lp_revenue_rate=float(target.revenue_rate or 0.0),
-        targets=_targets(planned),
+        accounting=study.target.scheme,
+        lp_revenue_rate=float(study.target.revenue_rate or 0.0),
+        targets=_targets(study.planned),
         points=tuple(points),
         fit=fit and _fit_document(fit),
         delta=delta,
@@ -164,9 +155,8 @@ def paired_with(result: Convergence, other: Convergence) -> Convergence:
 
 def expected_total(instance: Instance, policy: str, gpus: Sequence[int], setting: Setting) -> float:
     """Return about how many events `converge` will simulate."""
-    planned = planning_optimum(instance, find_policy(policy))
-    study = Study(instance, planned, policy, setting, {})
-    return sum(study.expected_events(planned.plan(size)) for size in gpus)
+    study = prepare(instance, policy, None, setting)
+    return sum(study.expected_events(study.plan(size)) for size in gpus)
 
 
 def _continued(progress: Progress, past: float) -> Progress:

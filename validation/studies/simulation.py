@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -144,14 +145,13 @@ def simulate(
         there is no optimum to compare with.
     """
     setting = Setting(**(vars(setting or Setting()) | changes))
-    setting.check()
-    chosen = find_policy(policy)
+    study = prepare(instance, policy, account, setting, options)
     if plan is None:
         if gpus is None:
             raise InputError(
                 [Problem("gpus-missing", "--gpus", "", "no cluster size", "say --gpus 500")]
             )
-        plan = planning_optimum(instance, chosen).plan(gpus)
+        plan = study.plan(gpus)
     elif gpus not in (None, plan.gpus):
         raise InputError(
             [
@@ -160,9 +160,29 @@ def simulate(
                 )
             ]
         )
-    chosen.check(plan)
+    return study.run(plan, progress)
+
+
+def prepare(
+    instance: Instance,
+    policy: str,
+    account: str | None,
+    setting: Setting,
+    options: Mapping[str, Any] | None = None,
+) -> "Study":
+    """Return the study of a policy on an instance, everything checked that can be beforehand.
+
+    Raises
+    ------
+    InputError
+        If the policy or the engine is unknown or not there, an option out of range, or if there
+        is no optimum to compare with.
+    """
+    setting.check()
+    find_policy(policy)
+    find_engine(setting.engine)
     target = optimum(instance, account or instance.prices.scheme)
-    return Study(instance, target, policy, setting, dict(options or {})).run(plan, progress)
+    return Study(instance, target, policy, setting, dict(options or {}))
 
 
 @dataclass(frozen=True)
@@ -189,11 +209,31 @@ class Study:
     setting: Setting
     options: dict[str, Any]
 
+    @cached_property
+    def planned(self) -> Solution:
+        """The optimum of the program that the policy plans by."""
+        return planning_optimum(self.instance, find_policy(self.policy))
+
+    def plan(self, gpus: int) -> Plan:
+        """Return the policy's own plan for that many GPUs."""
+        return self.planned.plan(gpus)
+
     def chain(self, plan: Plan) -> Chain:
-        """Return the chain that is simulated for `plan`."""
-        names = [each.name for each in self.instance.classes]
-        network = build_network(rates_of(self.instance), names)
-        return compile_chain(network, plan, find_policy(self.policy))
+        """Return the chain that is simulated for `plan`.
+
+        Raises
+        ------
+        InputError
+            If the policy cannot follow the plan, or if the plan is for other classes.
+        """
+        policy, names = find_policy(self.policy), [each.name for each in self.instance.classes]
+        policy.check(plan)
+        if names != [each.name for each in plan.classes]:
+            message = f"is for other classes than those of {self.instance.name}"
+            raise InputError(
+                [Problem("plan-classes", "plan", "classes", message, "plan this instance")]
+            )
+        return compile_chain(build_network(rates_of(self.instance), names), plan, policy)
 
     def expected_events(self, plan: Plan) -> float:
         """Return about how many events `run` will simulate, further replications apart."""
