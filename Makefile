@@ -23,7 +23,7 @@ demo: $(STAMP)
 	$(BIN)/gnr solve two-class two-class-separate dolly-eight-class azure-2023-conversation
 	$(BIN)/gnr draw dolly-eight-class --out build/demo
 	$(BIN)/gnr simulate two-class --gpus 500 --out build/demo
-	$(BIN)/gnr converge two-class --gpus 5,20,50,200,500,2000 --out build/demo || test $$? -eq 3
+	$(BIN)/gnr converge two-class --gpus 5,20,50,200,500,2000,8000,32000 --out build/demo || test $$? -eq 3
 	@echo "Pictures and JSON are in build/demo."
 
 test: $(STAMP)

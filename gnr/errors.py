@@ -42,3 +42,7 @@ class InputError(Exception):
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class NoOptimumError(InputError):
+    """The input is well formed, but there is no optimum to compare with: an honest negative."""

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from gnr.atomic import complete_file
 from gnr.instance import SCHEMA_VERSION
+from gnr.plan import Occupancy
 from gnr.provenance import Provenance
 
 _FROZEN = ConfigDict(frozen=True, use_attribute_docstrings=True)
@@ -125,6 +126,9 @@ class Simulation(BaseModel):
     lp_revenue_rate, to rounding. `flow_errors` is what a finite run adds."""
     classes: tuple[ClassSimulation, ...]
     """By class, in file order."""
+    planned: dict[str, Occupancy]
+    """The plan's fluid point by class, per GPU: what the occupancies would be at n = infinity
+    under a policy that keeps the planned split."""
     warmup_check: WarmupCheck
     """Whether the start is forgotten."""
     precision: PrecisionGoal | None

@@ -60,6 +60,10 @@ def summarize_simulation(result: Simulation) -> Any:
             f"{min(left, 1.0):.2%}",
             "–" if each.tpot is None else f"{each.tpot.mean * 1e3:.2f} ms",
         )
+        plan = result.planned[each.name]
+        occupancies = (plan.prefill, plan.mixed_decode, plan.solo_decode, plan.prefill_queue)
+        numbers = [f"{value:.3g}" for value in (*occupancies, plan.decode_queue)]
+        table.add_row("  planned", *numbers, "", "", "", style="dim")
     return Group(
         heading,
         Text(
@@ -69,6 +73,7 @@ def summarize_simulation(result: Simulation) -> Any:
         ),
         Text(f"Where it goes: {_causes(result)}."),
         table,
+        *_split_note(result),
         Text(
             f"{result.replications} runs of {result.horizon_s:,.0f} s after {result.warmup_s:,.0f} "
             f"s of warm-up; starts agree within {result.warmup_check.delta:.1%}: "
@@ -76,6 +81,18 @@ def summarize_simulation(result: Simulation) -> Any:
             f"{result.events_per_second:.2g} per second ({result.engine})."
         ),
     )
+
+
+def _split_note(result: Simulation) -> list[Text]:
+    """Return why the measured split is not the planned one, where that is so by design."""
+    if result.policy.startswith("sli-aware"):
+        return []
+    return [
+        Text(
+            "Mixed and solo decode need not be as planned: other splits earn the same, and only "
+            "the sli-aware policies keep the planned one."
+        )
+    ]
 
 
 def summarize_convergence(result: Convergence) -> Any:
@@ -89,7 +106,7 @@ def summarize_convergence(result: Convergence) -> Any:
         rate, terms = point.revenue_rate, gathered_terms(point)
         table.add_row(
             f"{point.gpus:,}",
-            f"{rate.mean:.2f} ±{rate.half_width:.2f}",
+            f"{rate.mean:.6g} ±{rate.half_width:.2g}",
             f"{point.gap.mean:.2%} ±{point.gap.half_width:.2%}",
             *(_plain(terms[name]) for name in TERMS),
         )
@@ -123,7 +140,7 @@ def summarize_convergence(result: Convergence) -> Any:
 def _causes(result: Simulation) -> str:
     terms = gathered_terms(result)
     named = [f"{TERMS[name]} {share:.2%}" for name, share in terms.items() if abs(share) >= 5e-5]
-    return ", ".join(named) or "there is none"
+    return ", ".join(named) or "nowhere"
 
 
 def _mean(estimate: Estimate) -> str:

@@ -5,6 +5,7 @@ Add a policy by adding one entry to `POOLED` (THEORY 5).
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from types import MappingProxyType
 
 import numpy as np
@@ -110,6 +111,12 @@ POOLED: Mapping[str, PooledPolicy] = MappingProxyType(
 """The pooled policies by name."""
 
 
+DEFAULT_POLICY: Mapping[str, str] = MappingProxyType(
+    {"bundled": "gate-and-route", "separate": "prioritize-and-route"}
+)
+"""The policy made for each pricing scheme."""
+
+
 def find_policy(name: str) -> PooledPolicy:
     """Return the pooled policy of that name.
 
@@ -120,6 +127,8 @@ def find_policy(name: str) -> PooledPolicy:
     """
     if name not in POOLED:
         known = ", ".join(POOLED)
+        near = get_close_matches(name, POOLED, 1)
+        known = f"{near[0]}? There are {known}" if near else known
         raise InputError(
             [
                 Problem(

@@ -21,7 +21,7 @@ from gnr.cli import (
     solve_verb,
 )
 from gnr.cli.console import ExitCode, report_crash, report_problems, report_system_error
-from gnr.errors import InputError, Problem
+from gnr.errors import InputError, NoOptimumError, Problem
 
 app = typer.Typer(
     name="gnr",
@@ -78,8 +78,10 @@ def _run(arguments: Sequence[str], as_json: bool) -> int:
         code = app(list(arguments) or ["--help"], prog_name="gnr", standalone_mode=False)
         sys.stdout.flush()
     except InputError as error:
-        report_problems(error.problems, as_json)
-        return ExitCode.BAD_INPUT
+        negative = isinstance(error, NoOptimumError)
+        code = ExitCode.NEGATIVE if negative else ExitCode.BAD_INPUT
+        report_problems(error.problems, as_json, code)
+        return code
     except TyperException as error:
         report_problems([_usage_problem(error)], as_json)
         return ExitCode.BAD_INPUT

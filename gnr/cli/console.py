@@ -71,13 +71,15 @@ def note(text: str) -> None:
     sys.stderr.write(f"gnr: {text}\n")
 
 
-def report_problems(problems: Iterable[Problem], as_json: bool) -> None:
+def report_problems(
+    problems: Iterable[Problem], as_json: bool, code: ExitCode = ExitCode.BAD_INPUT
+) -> None:
     """Tell every problem: as lines on stderr, or as the one JSON object on stdout."""
     problems = list(problems)
     if as_json:
         fields = ("file", "path", "message", "remedy")
         messages = [{field: getattr(each, field) for field in fields} for each in problems]
-        print_json({"error": {"code": int(ExitCode.BAD_INPUT), "messages": messages}})
+        print_json({"error": {"code": int(code), "messages": messages}})
         return
     for problem in problems:
         sys.stderr.write(f"{problem}\n")
@@ -136,7 +138,7 @@ def told_of(source: str) -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        raise InputError(replace(each, file=source) for each in error.problems) from error
+        raise type(error)(replace(each, file=source) for each in error.problems) from error
 
 
 def prepare_folder(folder: Path, instances: Sequence[Any]) -> None:

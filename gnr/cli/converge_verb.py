@@ -29,7 +29,6 @@ from gnr.cli.simulation_options import (
     ReplicationsOption,
     SeedOption,
     WarmupOption,
-    policy_for,
     read_share,
     read_sizes,
     refuse_other_fidelities,
@@ -84,7 +83,8 @@ def converge(
     results: list[Any] = []
     for source, instance in zip(instances, loaded, strict=True):
         of_instance: list[Any] = []
-        for name in policy or [policy_for(instance, None)]:
+        names: list[str | None] = [*policy] if policy else [None]
+        for name in names:
             with told_of(source):
                 found = _run(instance, name, sizes, account, tolerance, setting, set_)
             if of_instance:
@@ -106,7 +106,7 @@ def converge(
 
 def _run(
     instance: Any,
-    policy: str,
+    policy: str | None,
     sizes: Sequence[int],
     account: str | None,
     delta: float | None,
@@ -118,7 +118,7 @@ def _run(
     from gnr.validation.studies.convergence import expected_total
 
     expected = expected_total(instance, policy, sizes, setting)
-    with progress_of_events(f"{instance.name}, {policy}", expected) as progress:
+    with progress_of_events(f"{instance.name}, {policy or 'its policy'}", expected) as progress:
         return study(
             instance,
             policy=policy,

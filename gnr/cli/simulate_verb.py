@@ -30,7 +30,6 @@ from gnr.cli.simulation_options import (
     ReplicationsOption,
     SeedOption,
     WarmupOption,
-    policy_for,
     read_share,
     refuse_other_fidelities,
 )
@@ -74,7 +73,7 @@ def simulate(
     results = []
     for source, instance in zip(instances, loaded, strict=True):
         with told_of(source):
-            result = _run(instance, policy_for(instance, policy), gpus, account, setting, set_)
+            result = _run(instance, policy, gpus, account, setting, set_)
         results.append(result)
         if out is not None:
             _write(instance, result, setting, out)
@@ -86,7 +85,7 @@ def simulate(
 
 def _run(
     instance: Any,
-    policy: str,
+    policy: str | None,
     gpus: int,
     account: str | None,
     setting: Any,
@@ -97,7 +96,7 @@ def _run(
 
     study = prepare(instance, policy, account, setting, {"set": list(overrides or ())})
     plan = study.plan(gpus)
-    title = f"{instance.name}, {policy}, {gpus} GPUs"
+    title = f"{instance.name}, {study.policy}, {gpus} GPUs"
     with progress_of_events(title, study.expected_events(plan)) as progress:
         return study.run(plan, progress)
 

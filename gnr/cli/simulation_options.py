@@ -1,6 +1,6 @@
 """Options that the simulating verbs share, and how their text is read."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -45,14 +45,6 @@ FidelityOption = Annotated[
     str, typer.Option("--fidelity", help="pooled: the chain of counts of the theory.")
 ]
 
-DEFAULT_POLICY = {"bundled": "gate-and-route", "separate": "prioritize-and-route"}
-"""The paper's policy for each pricing scheme."""
-
-
-def policy_for(instance: Any, policy: str | None) -> str:
-    """Return the policy asked for, or the one made for the instance's pricing."""
-    return policy or DEFAULT_POLICY[instance.prices.scheme]
-
 
 def read_share(option: str, text: str | None) -> float | None:
     """Return ``0.5%`` or ``0.005`` as a number.
@@ -68,7 +60,7 @@ def read_share(option: str, text: str | None) -> float | None:
         number = float(text.strip().removesuffix("%"))
     except ValueError as error:
         raise InputError(
-            [Problem("share", option, "", f"is not a number, got {text!r}", "write 0.5%")]
+            [Problem("share", option, "", f"must be a share, got {text!r}", "write 0.5% or 0.005")]
         ) from error
     return number / 100 if text.strip().endswith("%") else number
 

@@ -47,7 +47,7 @@ def draw_gap(instance: Instance, results: Sequence[Convergence]) -> Any:
     with plain_text():
         figure = new_figure(12, 8.4)
         revenue, gap = (
-            figure.add_axes((0.075, 0.52, 0.4, 0.29)),
+            figure.add_axes((0.085, 0.52, 0.39, 0.29)),
             figure.add_axes((0.57, 0.52, 0.4, 0.29)),
         )
         _draw_revenue(revenue, results)
@@ -198,6 +198,7 @@ def _draw_causes(axes: Any, results: Sequence[Convergence]) -> None:
                 ha="center", fontsize=7.5 if len(results) < 3 else 5.5, color=INK,
             )  # fmt: skip
     axes.axhline(0, color=INK, linewidth=0.8)
+    axes.margins(y=0.12)
     axes.set_xticks(range(len(sizes)), [_plain(size) for size in sizes])
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:g} %")
     axes.set_ylabel("share of the LP value lost", color=INK)

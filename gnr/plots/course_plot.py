@@ -40,7 +40,7 @@ def draw_courses(found: Courses) -> Any:
         figure.text(
             0.02, 0.945,
             f"{one_line(found.instance.title)}. Dots: mean of {lanes} runs; band: all of them. "
-            "Requests per GPU.",
+            "Requests per GPU. Finite clusters wait more before decode than the fluid does.",
             fontsize=10, color=INK, va="center",
         )  # fmt: skip
         _legend(figure, found)

@@ -38,7 +38,7 @@ class Error(BaseModel):
     model_config = ConfigDict(use_attribute_docstrings=True, extra="forbid")
 
     code: int
-    """Exit code: 2 bad input, 4 internal error."""
+    """Exit code: 1 no optimum to compare with, 2 bad input, 4 internal error."""
     messages: list[ErrorMessage]
 
 

@@ -93,10 +93,9 @@ def test_accounting_changes_the_target_and_policy_the_plan(
         (("--gpus", "0"), "must be an integer from 1"),
         (("--replications", "1"), "--replications: must be at least 4"),
         (("--horizon", "-3"), "--horizon: must be above 0 s"),
-        (("--precision", "lots"), "--precision: is not a number"),
+        (("--precision", "lots"), "--precision: must be a share, got 'lots'"),
         (("--precision", "300%"), "--precision: must be a share"),
         (("--seed", "-1"), "--seed: must be at least 0"),
-        (("--set", "classes.0.patience_rate=0", "--set", "classes.1.patience_rate=0"), "no steady"),
     ],
 )
 @pytest.mark.parametrize("verb", ["simulate", "converge"])
@@ -108,6 +107,38 @@ def test_bad_options_end_with_2_and_name_the_option(
     assert not out
     if (verb, arguments[0]) != ("converge", "--gpus"):
         assert said in err
+
+
+@pytest.mark.parametrize("verb", ["simulate", "converge"])
+def test_an_overload_that_nobody_leaves_is_an_honest_negative(
+    verb: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    never = ("--set", "classes.0.patience_rate=0", "--set", "classes.1.patience_rate=0")
+    code, document = gnr_json(capsys, verb, "two-class", *never)
+    assert code == document["error"]["code"] == 1
+    assert "no steady state exists" in document["error"]["messages"][0]["message"]
+
+
+def test_a_window_too_short_to_tell_is_undecided(capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing happens in a millisecond; equal zeros are no agreement."""
+    code, document = gnr_json(capsys, "simulate", "two-class", "--horizon", "0.001", "--gpus", "5")
+    assert code == 3
+    assert document["warmup_check"]["agree"] == "undecided"
+
+
+def test_a_misspelt_policy_is_guessed(capsys: pytest.CaptureFixture[str]) -> None:
+    _, _, err = gnr(capsys, "simulate", "two-class", "--policy", "gate-and-rout")
+    assert "use gate-and-route?" in err
+
+
+def test_small_clusters_alone_give_no_verdict(capsys: pytest.CaptureFixture[str]) -> None:
+    """Four sizes up to 32 GPUs once said `does not converge`, with a gap that does."""
+    code, document = gnr_json(
+        capsys, "converge", "two-class", "--gpus", "4,8,16,32", "--replications", "4"
+    )
+    assert code == 3
+    assert document["verdict"] == "undecided"
+    assert any("a verdict needs" in warning for warning in document["warnings"])
 
 
 def test_a_missing_engine_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,7 +13,13 @@ from gnr.provenance import record
 from gnr.result import Solution
 from gnr.simulation import Estimate, Simulation
 from gnr.validation.engines import Progress
-from gnr.validation.power_law import CONFIDENCE, PowerLaw, convergence_verdict, fit_power_law
+from gnr.validation.power_law import (
+    CONFIDENCE,
+    EXPONENTS,
+    PowerLaw,
+    convergence_verdict,
+    fit_power_law,
+)
 from gnr.validation.statistics import Verdict, correlation, paired_difference
 from gnr.validation.studies.simulation import Setting, prepare
 
@@ -25,6 +31,10 @@ DELTA = 0.005
 
 FEWEST_SIZES = 4
 """Cluster sizes below which no power law is fitted."""
+
+FEWEST_FOR_A_VERDICT, LEAST_SPAN = 6, 100
+"""Cluster sizes, and factor between the smallest and the largest, below which a fitted law is not
+extrapolated to a verdict: with one or two points to spare its misfit cannot be told."""
 
 RESAMPLES = 4000
 
@@ -41,7 +51,7 @@ Told = Callable[[Simulation], None]
 def converge(
     instance: Instance,
     *,
-    policy: str,
+    policy: str | None = None,
     gpus: Sequence[int] = GRID,
     account: str | None = None,
     setting: Setting | None = None,
@@ -58,9 +68,10 @@ def converge(
     instance
         What to simulate.
     policy
-        Name of a policy, see `gnr.validation.policies.POOLED`.
+        Name of a policy, see `gnr.validation.policies.POOLED`; by default the one made for the
+        pricing of the instance.
     gpus
-        Cluster sizes; four or more are needed for a verdict.
+        Cluster sizes; a verdict needs six or more over a factor of a hundred.
     account
         `bundled` or `separate`; by default as the instance is priced.
     setting, changes
@@ -108,10 +119,12 @@ def converge(
     points = [point for point in points if point.complete] or points
     complete = len(points) == len(plans) and points[-1].complete
     fit = _fit(points, setting.seed)
-    verdict = Verdict.UNDECIDED if fit is None else convergence_verdict(fit, delta)
+    sizes = [point.gpus for point in points]
+    enough = len(sizes) >= FEWEST_FOR_A_VERDICT and max(sizes) >= LEAST_SPAN * min(sizes)
+    verdict = convergence_verdict(fit, delta) if fit is not None and enough else Verdict.UNDECIDED
     return Convergence(
         instance=instance.name,
-        policy=policy,
+        policy=study.policy,
         accounting=study.target.scheme,
         lp_revenue_rate=float(study.target.revenue_rate or 0.0),
         targets=_targets(study.planned),
@@ -120,12 +133,12 @@ def converge(
         delta=delta,
         verdict=VERDICTS[verdict],
         complete=complete,
-        warnings=(*warnings_for(instance), *_warnings(points, fit, complete)),
+        warnings=(*warnings_for(instance), *_warnings(points, fit, enough, complete)),
         provenance=record(
             instance.sha256(),
             started,
             vars(setting)
-            | {"policy": policy, "gpus": list(sizes), "delta": delta}
+            | {"policy": study.policy, "gpus": list(sizes), "delta": delta}
             | dict(options or {}),
             seed=setting.seed,
         ),
@@ -153,7 +166,9 @@ def paired_with(result: Convergence, other: Convergence) -> Convergence:
     return result.model_copy(update={"paired": tuple(pairs)})
 
 
-def expected_total(instance: Instance, policy: str, gpus: Sequence[int], setting: Setting) -> float:
+def expected_total(
+    instance: Instance, policy: str | None, gpus: Sequence[int], setting: Setting
+) -> float:
     """Return about how many events `converge` will simulate."""
     study = prepare(instance, policy, None, setting)
     return sum(study.expected_events(study.plan(size)) for size in gpus)
@@ -212,7 +227,9 @@ def _targets(planned: Solution) -> dict[str, Occupancy]:
     }
 
 
-def _warnings(points: Sequence[Simulation], fit: PowerLaw | None, complete: bool) -> list[str]:
+def _warnings(
+    points: Sequence[Simulation], fit: PowerLaw | None, enough: bool, complete: bool
+) -> list[str]:
     told = [
         f"{point.gpus} GPUs: {warning}"
         for point in points
@@ -221,6 +238,13 @@ def _warnings(points: Sequence[Simulation], fit: PowerLaw | None, complete: bool
     ]
     if fit is None:
         told.append(f"fewer than {FEWEST_SIZES} cluster sizes: no power law was fitted")
+    elif fit.exponent.low <= EXPONENTS[0] or fit.exponent.high >= EXPONENTS[-1]:
+        told.append("the sizes do not determine the exponent: its interval ends where the fit does")
+    if not enough:
+        told.append(
+            f"a verdict needs at least {FEWEST_FOR_A_VERDICT} cluster sizes over a factor of "
+            f"{LEAST_SPAN}; these decide nothing"
+        )
     if not complete:
         told.append("interrupted: larger clusters are missing")
     return told

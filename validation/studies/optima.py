@@ -1,6 +1,6 @@
 """The optima that a simulation is planned by and held against."""
 
-from gnr.errors import InputError, Problem
+from gnr.errors import InputError, NoOptimumError, Problem
 from gnr.instance import Instance
 from gnr.models.steady_state import solve as solve_program
 from gnr.result import Solution
@@ -15,7 +15,9 @@ def optimum(instance: Instance, scheme: str, *, empty_decode_buffer: bool = Fals
     Raises
     ------
     InputError
-        If there is none, or if the scheme is unknown.
+        If the scheme is unknown.
+    NoOptimumError
+        If there is no optimum.
     """
     if scheme not in ACCOUNTINGS:
         raise InputError(
@@ -35,13 +37,15 @@ def optimum(instance: Instance, scheme: str, *, empty_decode_buffer: bool = Fals
         empty_decode_buffer=empty_decode_buffer,
     )
     if solution.status != "optimal":
-        raise InputError(
+        short = [f"{each.requirement} by {each.by:.4g} {each.unit}" for each in solution.shortfall]
+        reason = f": {'; '.join(short)}" if short else ""
+        raise NoOptimumError(
             [
                 Problem(
                     "no-optimum",
                     instance.name,
                     "",
-                    f"there is no steady state to compare with: the program is {solution.status}",
+                    f"no steady state exists, the linear program is {solution.status}{reason}",
                     "see `gnr solve`; let requests leave (patience_rate > 0) or lower the load",
                 )
             ]

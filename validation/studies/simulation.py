@@ -29,8 +29,9 @@ from gnr.simulation import (
 )
 from gnr.validation.chain import Chain, compile_chain
 from gnr.validation.engines import EngineMaker, Progress, find_engine
+from gnr.validation.fluid import slowest_time_constant
 from gnr.validation.measures import REVENUE, Measures, measure
-from gnr.validation.policies import find_policy
+from gnr.validation.policies import DEFAULT_POLICY, find_policy
 from gnr.validation.replications import (
     Windows,
     default_horizon,
@@ -39,6 +40,7 @@ from gnr.validation.replications import (
     replicate,
 )
 from gnr.validation.statistics import (
+    Verdict,
     paired_difference,
     replications_needed,
     same_mean,
@@ -88,17 +90,18 @@ class Setting:
         """Raise `InputError` naming every option that is out of range."""
         lanes, most = self.replications, self.most_replications
         at_least = f"be at least {LEAST_REPLICATIONS}"
+        warmup, horizon, precision = self.warmup, self.horizon, self.precision
         wrong = [
-            (lanes < LEAST_REPLICATIONS, "--replications", at_least, lanes),
-            (most < lanes, "--most-replications", "not be less than --replications", most),
-            (self.seed < 0, "--seed", "be at least 0", self.seed),
-            (not _between(self.warmup, -1e-300, np.inf), "--warmup", "be 0 s or more", self.warmup),
-            (not _between(self.horizon, 0, np.inf), "--horizon", "be above 0 s", self.horizon),
-            (not _between(self.precision, 0, 1), "--precision", "be a share", self.precision),
+            (lanes < LEAST_REPLICATIONS, "--replications", at_least, lanes, "32"),
+            (most < lanes, "--most-replications", "reach --replications", most, "1024"),
+            (self.seed < 0, "--seed", "be at least 0", self.seed, "1"),
+            (not _between(warmup, -1e-300, np.inf), "--warmup", "be 0 s or more", warmup, "300"),
+            (not _between(horizon, 0, np.inf), "--horizon", "be above 0 s", horizon, "1000"),
+            (not _between(precision, 0, 1), "--precision", "be a share", precision, "0.5%"),
         ]
         problems = [
-            Problem("simulation-range", option, "", f"must {rule}, got {value}", "change it")
-            for bad, option, rule, value in wrong
+            Problem("simulation-range", option, "", f"must {rule}, got {value}", f"say {say}")
+            for bad, option, rule, value, say in wrong
             if bad
         ]
         if problems:
@@ -109,7 +112,7 @@ def simulate(
     instance: Instance,
     plan: Plan | None = None,
     *,
-    policy: str,
+    policy: str | None = None,
     gpus: int | None = None,
     account: str | None = None,
     setting: Setting | None = None,
@@ -126,7 +129,8 @@ def simulate(
     plan
         The plan the policy follows; by default that of the program the policy is made for.
     policy
-        Name of a policy, see `gnr.validation.policies.POOLED`.
+        Name of a policy, see `gnr.validation.policies.POOLED`; by default the one made for the
+        pricing of the instance.
     gpus
         n, needed where no plan is given.
     account
@@ -165,7 +169,7 @@ def simulate(
 
 def prepare(
     instance: Instance,
-    policy: str,
+    policy: str | None,
     account: str | None,
     setting: Setting,
     options: Mapping[str, Any] | None = None,
@@ -179,6 +183,7 @@ def prepare(
         is no optimum to compare with.
     """
     setting.check()
+    policy = policy or DEFAULT_POLICY[instance.prices.scheme]
     find_policy(policy)
     find_engine(setting.engine)
     target = optimum(instance, account or instance.prices.scheme)
@@ -315,7 +320,8 @@ class Study:
         gap = 1 - revenue / value
         terms = self._gap_terms(measures, revenue)
         warmup, _ = self._times(chain)
-        check = _warmup_check(windows, revenue / value)
+        settled = windows.horizon >= slowest_time_constant(chain)
+        check = _warmup_check(windows, revenue / value, settled)
         return Simulation(
             instance=self.instance.name,
             policy=self.policy,
@@ -335,6 +341,7 @@ class Study:
             gap=Estimate(mean=1 - found.mean / value, half_width=found.half_width / value),
             gap_terms={name: _estimate(values) for name, values in terms.items()},
             classes=_classes(self.instance, measures),
+            planned=_planned(plan, self.instance),
             warmup_check=check,
             precision=precision,
             complete=windows.complete,
@@ -392,15 +399,32 @@ def _classes(instance: Instance, measures: Measures) -> tuple[ClassSimulation, .
     )
 
 
-def _warmup_check(windows: Windows, relative: Floats) -> WarmupCheck:
-    """Return whether the two starts agree; `relative` is revenue over the LP value."""
+def _planned(plan: Plan, instance: Instance) -> dict[str, Occupancy]:
+    """Return the plan's fluid point by class, per GPU."""
+    return {
+        name.name: Occupancy(
+            prefill=each.gate_target / plan.gpus,
+            mixed_decode=each.mixed_decode_target / plan.gpus,
+            solo_decode=each.solo_decode_target / plan.gpus,
+            prefill_queue=each.queue_target / plan.gpus,
+            decode_queue=(each.mixed_queue_target + each.solo_queue_target) / plan.gpus,
+        )
+        for name, each in zip(instance.classes, plan.classes, strict=True)
+    }
+
+
+def _warmup_check(windows: Windows, relative: Floats, settled: bool) -> WarmupCheck:
+    """Return whether the two starts agree; `relative` is revenue over the LP value.
+
+    A window that is not `settled`, shorter than the slowest time constant, decides nothing.
+    """
     empty, full = relative[windows.started_empty], relative[~windows.started_empty]
     pairs = min(len(empty), len(full))
     difference = paired_difference(empty[:pairs], full[:pairs], CONFIDENCE)
     return WarmupCheck(
         delta=WARMUP_DELTA,
         difference=Estimate(mean=difference.mean, half_width=difference.half_width),
-        agree=same_mean(empty, full, WARMUP_DELTA).value,
+        agree=(same_mean(empty, full, WARMUP_DELTA) if settled else Verdict.UNDECIDED).value,
     )
 
 
@@ -411,7 +435,7 @@ def _warnings(check: WarmupCheck, precision: PrecisionGoal | None, windows: Wind
             f"runs from an empty cluster and from the plan differ by {check.difference.mean:.2%} "
             f"± {check.difference.half_width:.2%} of the LP value; within {check.delta:.1%} is "
             f"asked, so that the start is forgotten: {check.agree}. A longer --warmup or "
-            "--horizon, or more --replications, settles it"
+            "--horizon (of one slowest time constant at least), or more --replications, settles it"
         )
     if precision is not None and not precision.reached:
         told.append(
