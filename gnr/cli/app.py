@@ -86,8 +86,7 @@ def _run(arguments: Sequence[str], as_json: bool) -> int:
         report_problems([_usage_problem(error)], as_json)
         return ExitCode.BAD_INPUT
     except (KeyboardInterrupt, typer.Abort):
-        sys.stderr.write("gnr: interrupted; files already written are complete\n")
-        return ExitCode.INTERRUPTED
+        code = ExitCode.INTERRUPTED
     except SystemExit as error:  # typer leaves so when a pipe closes
         raise BrokenPipeError from error
     except OSError as error:
@@ -98,6 +97,8 @@ def _run(arguments: Sequence[str], as_json: bool) -> int:
     except Exception as error:
         report_crash(error, arguments, as_json)
         return ExitCode.INTERNAL_ERROR
+    if code == ExitCode.INTERRUPTED:  # typer too turns an interrupt into this code
+        sys.stderr.write("gnr: interrupted; files already written are complete\n")
     return int(code) if isinstance(code, int) else ExitCode.DONE
 
 

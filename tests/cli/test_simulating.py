@@ -268,6 +268,7 @@ def test_an_interrupted_simulation_keeps_its_complete_parts(tmp_path: Path) -> N
         process.send_signal(signal.SIGINT)
         _, err = process.communicate()
     assert process.returncode == 130, err
+    assert "gnr: interrupted" in err
     assert "Traceback" not in err
 
 
