@@ -51,11 +51,12 @@ class ClassSimulation(BaseModel):
     throughput: Estimate
     """Finished requests, requests/s per GPU."""
     abandoned_prefill: Estimate
-    """Share of the arrivals that left before prefill."""
+    """Requests that left before prefill, as a share of the arrivals expected."""
     abandoned_decode: Estimate
-    """Share of the arrivals that left before decode."""
+    """Requests that left before decode, as a share of the arrivals expected."""
     tpot: Estimate | None
-    """Mean iteration time over the class's output tokens, s; null if it never decoded."""
+    """Mean iteration time over the class's output tokens, s, over the replications in which it
+    decoded; null with fewer than two."""
 
 
 class WarmupCheck(BaseModel):

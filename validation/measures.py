@@ -25,7 +25,8 @@ class Measures:
     prefills
         Prefills finished, 1/s per GPU.
     abandoned_prefill, abandoned_decode
-        Requests that left either queue, as fractions of the arrivals.
+        Requests that left either queue, over the arrivals expected in that time: known, so that a
+        class that hardly ever arrives does no harm.
     tpot
         Mean iteration time over the output tokens of the class, s (eq. D9); nan without any.
     """
@@ -49,7 +50,7 @@ def measure(records: Lanes, rates: Rates, gpus: int) -> Measures:
     mixed, solo = mean[:, Row.MIXED_DECODE], mean[:, Row.SOLO_DECODE]
     tokens = mixed / rates.mixed_time + solo / rates.solo_time
     decoding = tokens > 0
-    arrivals = np.maximum(flow[:, Flow.ARRIVALS], np.finfo(float).tiny)
+    arrivals = rates.arrival_rate[:, None]
     left_decode = flow[:, Flow.DECODE_ABANDONMENTS] + flow[:, Flow.SOLO_QUEUE_ABANDONMENTS]
     return Measures(
         prefill=mean[:, Row.PREFILL],

@@ -15,7 +15,7 @@ from gnr.errors import InputError, Problem
 from gnr.plan import Plan
 
 SIGNIFICANT_DIGITS = 12
-"""Digits of a gate target that count: solver noise must not break a tie."""
+"""Digits of a gate target that count: solver noise must not break a tie of equal targets."""
 
 
 @dataclass(frozen=True)

@@ -134,11 +134,18 @@ def load_all(sources: Sequence[str], overrides: Sequence[str]) -> list[Any]:
 
 @contextmanager
 def told_of(source: str) -> Iterator[None]:
-    """Let problems raised inside name `source`, what the user typed, as their file."""
+    """Let problems raised inside name `source`, what the user typed, as their file.
+
+    Problems with an option keep its name.
+    """
     try:
         yield
     except InputError as error:
-        raise type(error)(replace(each, file=source) for each in error.problems) from error
+        named = (
+            each if each.file.startswith("-") else replace(each, file=source)
+            for each in error.problems
+        )
+        raise type(error)(named) from error
 
 
 def prepare_folder(folder: Path, instances: Sequence[Any]) -> None:

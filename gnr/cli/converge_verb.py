@@ -77,10 +77,11 @@ def converge(
         warmup=warmup,
         horizon=horizon,
         precision=share,
-        most_replications=max(most_replications, replications),
+        most_replications=most_replications,
     )
     setting.check()
     results: list[Any] = []
+    drawn: list[tuple[Any, list[Any]]] = []
     for source, instance in zip(instances, loaded, strict=True):
         of_instance: list[Any] = []
         names: list[str | None] = [*policy] if policy else [None]
@@ -96,11 +97,13 @@ def converge(
             if not found.complete:
                 break
         results += of_instance
-        if out is not None:
-            _draw(instance, of_instance, out)
+        drawn.append((instance, of_instance))
         if not results[-1].complete:
             break
     _print(results, json)
+    if out is not None:
+        for instance, of_instance in drawn:
+            _draw(instance, of_instance, out)
     return _exit_code(results)
 
 
@@ -158,10 +161,15 @@ def _print(results: Sequence[Any], as_json: bool) -> None:
 
 
 def _exit_code(results: Sequence[Any]) -> int:
-    """Return 130 if interrupted, 1 if one does not converge, 3 if one is undecided, else 0."""
+    """Return 130 if interrupted, 1 for a `no`, 3 if undecided or not as precise as asked."""
     if not all(result.complete for result in results):
         return ExitCode.INTERRUPTED
     verdicts = {result.verdict for result in results}
     if "does not converge" in verdicts:
         return ExitCode.NEGATIVE
-    return ExitCode.UNDECIDED if "undecided" in verdicts else ExitCode.DONE
+    imprecise = any(
+        point.precision is not None and not point.precision.reached
+        for result in results
+        for point in result.points
+    )
+    return ExitCode.UNDECIDED if imprecise or "undecided" in verdicts else ExitCode.DONE

@@ -67,7 +67,7 @@ def simulate(
         warmup=warmup,
         horizon=horizon,
         precision=share,
-        most_replications=max(most_replications, replications),
+        most_replications=most_replications,
     )
     setting.check()
     results = []
@@ -76,10 +76,13 @@ def simulate(
             result = _run(instance, policy, gpus, account, setting, set_)
         results.append(result)
         if out is not None:
-            _write(instance, result, setting, out)
+            note(f"wrote {result.write(out)}")
         if not result.complete:
             break
     _print(results, json)
+    if out is not None:
+        for instance, result in zip(loaded, results, strict=False):
+            _draw(instance, result, setting, out)
     return _exit_code(results)
 
 
@@ -101,13 +104,12 @@ def _run(
         return study.run(plan, progress)
 
 
-def _write(instance: Any, result: Any, setting: Any, folder: Path) -> None:
+def _draw(instance: Any, result: Any, setting: Any, folder: Path) -> None:
     from gnr.plots.course_plot import draw_courses
     from gnr.plots.save import save_figure
     from gnr.provenance import origin
     from gnr.validation.studies.courses import courses
 
-    note(f"wrote {result.write(folder)}")
     found = courses(instance, policy=result.policy, gpus=result.gpus, setting=setting)
     stem = f"{instance.name}.{result.policy}.courses"
     for path in save_figure(draw_courses(found), folder, stem, origin(instance.sha256())):

@@ -45,10 +45,10 @@ MOST_CLASSES = 10
 def draw_gap(instance: Instance, results: Sequence[Convergence]) -> Any:
     """Return revenue and gap against n, and where the gap comes from at each n."""
     with plain_text():
-        figure = new_figure(12, 8.4)
+        figure = new_figure(12, 8.8)
         revenue, gap = (
-            figure.add_axes((0.085, 0.52, 0.39, 0.29)),
-            figure.add_axes((0.57, 0.52, 0.4, 0.29)),
+            figure.add_axes((0.085, 0.51, 0.39, 0.27)),
+            figure.add_axes((0.57, 0.51, 0.4, 0.27)),
         )
         _draw_revenue(revenue, results)
         _draw_gaps(gap, results)
@@ -156,6 +156,10 @@ def _draw_gaps(axes: Any, results: Sequence[Convergence]) -> None:
             )
     axes.set_yscale("log")
     _sizes(axes, results)
+    hidden = sorted({p.gpus for result in results for p in result.points if p.gap.mean <= 0})
+    if hidden:
+        text = f"not shown: gaps of 0 or less at n = {', '.join(_plain(size) for size in hidden)}"
+        axes.text(0.02, 0.03, text, transform=axes.transAxes, fontsize=8, color=INK)
     axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:g} %")
     axes.yaxis.set_minor_formatter(lambda *_: "")
@@ -204,7 +208,7 @@ def _draw_causes(axes: Any, results: Sequence[Convergence]) -> None:
     axes.set_ylabel("share of the LP value lost", color=INK)
     axes.set_xlabel("GPUs in the cluster, n", color=INK)
     axes.set_title("where the money goes (eq. D11)", loc="left", fontsize=10.5, color=INK)
-    axes.legend(frameon=False, fontsize=8.5, loc="upper right")
+    axes.legend(frameon=False, fontsize=8.5, loc="lower right", ncols=5, bbox_to_anchor=(1.0, 1.0))
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
 

@@ -21,10 +21,10 @@ MOST_CLASSES = 10
 def draw_courses(found: Courses) -> Any:
     """Return the figure: a column for each scenario, a row for each station."""
     with plain_text():
-        figure = new_figure(12, 9.6)
+        figure = new_figure(12, 10.0)
         for column, course in enumerate(found.courses):
             for row, (title, stations) in enumerate(ROWS):
-                axes = figure.add_axes((0.07 + 0.49 * column, 0.715 - 0.215 * row, 0.42, 0.155))
+                axes = figure.add_axes((0.07 + 0.49 * column, 0.73 - 0.205 * row, 0.42, 0.145))
                 _draw(axes, course, [int(station) for station in stations])
                 axes.set_title(title, loc="left", fontsize=9.5, color=INK)
                 if row == 0:
@@ -40,11 +40,18 @@ def draw_courses(found: Courses) -> Any:
         figure.text(
             0.02, 0.945,
             f"{one_line(found.instance.title)}. Dots: mean of {lanes} runs; band: all of them. "
-            "Requests per GPU. Finite clusters wait more before decode than the fluid does.",
+            f"Requests per GPU. {_caution(found)}",
             fontsize=10, color=INK, va="center",
         )  # fmt: skip
         _legend(figure, found)
     return figure
+
+
+def _caution(found: Courses) -> str:
+    """Return what keeps the chain away from the fluid."""
+    if found.least_target < 1:
+        return "Some class should have less than one prefill: the fluid is no guide there."
+    return "Finite clusters wait more before decode than the fluid does."
 
 
 def _draw(axes: Any, course: Course, stations: list[int]) -> None:
@@ -79,5 +86,5 @@ def _legend(figure: Any, found: Courses) -> None:
 
     names = [one_line(each.name) for each in found.instance.classes][:MOST_CLASSES]
     handles = [Line2D([], [], color=class_colour(i), linewidth=3) for i in range(len(names))]
-    figure.legend(handles, names, loc="upper right", ncols=min(len(names), 4), frameon=False,
-                  fontsize=9, bbox_to_anchor=(0.985, 0.99))  # fmt: skip
+    figure.legend(handles, names, loc="lower center", ncols=min(len(names), 5), frameon=False,
+                  fontsize=9, bbox_to_anchor=(0.5, 0.0))  # fmt: skip

@@ -233,7 +233,7 @@ def test_few_sizes_leave_the_verdict_undecided(capsys: pytest.CaptureFixture[str
 def test_bad_sizes_are_refused(sizes: str, capsys: pytest.CaptureFixture[str]) -> None:
     code, _, err = gnr(capsys, "converge", "two-class", "--gpus", sizes)
     assert code == 2
-    assert err.startswith(("--gpus", "two-class"))
+    assert err.startswith("--gpus: ")
 
 
 def test_an_interrupt_keeps_the_sizes_that_are_done(tmp_path: Path) -> None:

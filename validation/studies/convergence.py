@@ -16,6 +16,7 @@ from gnr.validation.engines import Progress
 from gnr.validation.power_law import (
     CONFIDENCE,
     EXPONENTS,
+    MOST_LACK_FOR_A_VERDICT,
     PowerLaw,
     convergence_verdict,
     fit_power_law,
@@ -238,6 +239,8 @@ def _warnings(
     ]
     if fit is None:
         told.append(f"fewer than {FEWEST_SIZES} cluster sizes: no power law was fitted")
+    elif fit.lack_of_fit >= MOST_LACK_FOR_A_VERDICT:
+        told.append("the points show no power law: the fitted one says nothing")
     elif fit.exponent.low <= EXPONENTS[0] or fit.exponent.high >= EXPONENTS[-1]:
         told.append("the sizes do not determine the exponent: its interval ends where the fit does")
     if not enough:

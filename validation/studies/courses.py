@@ -12,6 +12,7 @@ from gnr.rates import rates_of
 from gnr.validation.chain import Chain, compile_chain
 from gnr.validation.engines import find_engine
 from gnr.validation.fluid import (
+    default_step,
     fluid_fixed_point,
     slowest_time_constant,
     trajectory,
@@ -25,7 +26,7 @@ from gnr.validation.studies.simulation import Setting
 
 SURGE = ((0.5, 1.0), (1.0, 2.0), (3.0, 1.0))
 DRAIN = ((0.5, 1.0), (3.0, 0.0))
-"""Scenarios: durations in slowest time constants, and factors of all arrival rates."""
+"""Scenarios: durations in slowest time constants, as a rule, and factors of all arrival rates."""
 
 SCENARIOS: Mapping[str, tuple[tuple[float, float], ...]] = {
     "surge: arrivals double for a while": SURGE,
@@ -34,6 +35,10 @@ SCENARIOS: Mapping[str, tuple[tuple[float, float], ...]] = {
 
 POINTS = 60
 """Times looked at in a slowest time constant."""
+
+MOST_STEPS, MOST_CONSTANTS = 1e6, 50
+"""Steps of the fluid in a unit of time, and units to look for its rest; where the slowest time
+constant takes more, a shorter unit is shown, from the plan."""
 
 MOST_EVENTS = 4e8
 """Events of a scenario; fewer lanes are run where one takes many."""
@@ -71,6 +76,8 @@ class Courses:
     instance: Instance
     policy: str
     gpus: int
+    least_target: float
+    """Fewest requests that an admitted class should have in prefill."""
     courses: tuple[Course, ...]
 
 
@@ -85,6 +92,7 @@ def courses(instance: Instance, *, policy: str, gpus: int, setting: Setting) -> 
         instance,
         policy,
         gpus,
+        min((each.gate_target for each in plan.classes if each.admitted), default=0.0),
         tuple(
             _course(chain, title, phases, digest, setting) for title, phases in SCENARIOS.items()
         ),
@@ -98,11 +106,13 @@ def _course(
     digest: str,
     setting: Setting,
 ) -> Course:
-    unit = slowest_time_constant(chain)
+    unit = min(slowest_time_constant(chain), MOST_STEPS * default_step(chain))
     total = unit * sum(length for length, _ in phases)
     lanes = int(np.clip(MOST_EVENTS / expected_events(chain, total), 1, setting.replications))
     engine = find_engine(setting.engine)
-    fluid = settled(chain, np.floor(fluid_fixed_point(chain).state))
+    short = unit == slowest_time_constant(chain)
+    rest = fluid_fixed_point(chain, longest=MOST_CONSTANTS).state if short else chain.planned
+    fluid = settled(chain, np.floor(rest))
     state = np.repeat(fluid[..., None], lanes, axis=-1)
     times, fluids, chains, changes, elapsed = [np.zeros(1)], [fluid[None]], [state[None]], [], 0.0
     for phase, (length, factor) in enumerate(phases):

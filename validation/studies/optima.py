@@ -10,12 +10,12 @@ ACCOUNTINGS = ("bundled", "separate")
 
 
 def optimum(instance: Instance, scheme: str, *, empty_decode_buffer: bool = False) -> Solution:
-    """Return the optimum of `instance` under a pricing scheme, without its promises.
+    """Return the optimum of `instance` under a pricing scheme.
 
     Raises
     ------
     InputError
-        If the scheme is unknown.
+        If the scheme is unknown, or the instance has promises that cannot be optimised under.
     NoOptimumError
         If there is no optimum.
     """
@@ -33,7 +33,7 @@ def optimum(instance: Instance, scheme: str, *, empty_decode_buffer: bool = Fals
         )
     prices = instance.prices.model_copy(update={"scheme": scheme})
     solution = solve_program(
-        instance.model_copy(update={"prices": prices, "slis": ()}),
+        instance.model_copy(update={"prices": prices}),
         empty_decode_buffer=empty_decode_buffer,
     )
     if solution.status != "optimal":

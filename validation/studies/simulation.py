@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -93,7 +93,13 @@ class Setting:
         warmup, horizon, precision = self.warmup, self.horizon, self.precision
         wrong = [
             (lanes < LEAST_REPLICATIONS, "--replications", at_least, lanes, "32"),
-            (most < lanes, "--most-replications", "reach --replications", most, "1024"),
+            (
+                precision is not None and most < lanes,
+                "--most-replications",
+                "reach --replications",
+                most,
+                "1024",
+            ),
             (self.seed < 0, "--seed", "be at least 0", self.seed, "1"),
             (not _between(warmup, -1e-300, np.inf), "--warmup", "be 0 s or more", warmup, "300"),
             (not _between(horizon, 0, np.inf), "--horizon", "be above 0 s", horizon, "1000"),
@@ -292,8 +298,15 @@ class Study:
         done, last = len(pilot.started_empty), min(needed, self.setting.most_replications)
         windows = pilot
         if last > done:
-            windows = pilot.joined(self._replicate(chain, engine, done, last, progress))
-        reached = needed <= last and windows.complete
+            try:
+                more = self._replicate(chain, engine, done, last, progress)
+            except KeyboardInterrupt:  # the first stage is complete: keep it
+                more = None
+            if more is None or not more.complete:  # lanes of different length do not mix
+                windows = replace(pilot, complete=False)
+            else:
+                windows = pilot.joined(more)
+        reached = needed <= len(windows.started_empty)
         return windows, PrecisionGoal(half_width=goal, replications_needed=needed, reached=reached)
 
     def _revenue(self, windows: Windows, gpus: int) -> Floats:
@@ -350,7 +363,7 @@ class Study:
             warnings=(
                 *warnings_for(self.instance),
                 *plan.warnings,
-                *_warnings(check, precision, windows),
+                *_warnings(self.instance, check, precision, windows),
             ),
             provenance=record(
                 self.instance.sha256(),
@@ -387,12 +400,18 @@ def _estimate(samples: Floats) -> Estimate:
     return Estimate(mean=float(mean), half_width=float(half_width))
 
 
+def _tpot(samples: Floats) -> Estimate | None:
+    """Return the mean over the lanes in which the class decoded; None with fewer than two."""
+    known = samples[np.isfinite(samples)]
+    return _estimate(known) if len(known) > 1 else None
+
+
 def _classes(instance: Instance, measures: Measures) -> tuple[ClassSimulation, ...]:
     fields = [field for field in ClassSimulation.model_fields if field not in ("name", "tpot")]
     return tuple(
         ClassSimulation(
             name=each.name,
-            tpot=_estimate(measures.tpot[i]) if np.isfinite(measures.tpot[i]).all() else None,
+            tpot=_tpot(measures.tpot[i]),
             **{field: _estimate(getattr(measures, field)[i]) for field in fields},
         )
         for i, each in enumerate(instance.classes)
@@ -428,8 +447,15 @@ def _warmup_check(windows: Windows, relative: Floats, settled: bool) -> WarmupCh
     )
 
 
-def _warnings(check: WarmupCheck, precision: PrecisionGoal | None, windows: Windows) -> list[str]:
-    told = []
+def _warnings(
+    instance: Instance, check: WarmupCheck, precision: PrecisionGoal | None, windows: Windows
+) -> list[str]:
+    told = [
+        f"requests of {each.name} never leave: close to full load their lines take far longer to "
+        "settle than the default warm-up, and the check of the two starts sees revenue only"
+        for each in instance.classes
+        if each.patience_rate == 0
+    ]
     if check.agree != "yes":
         told.append(
             f"runs from an empty cluster and from the plan differ by {check.difference.mean:.2%} "
@@ -443,5 +469,7 @@ def _warnings(check: WarmupCheck, precision: PrecisionGoal | None, windows: Wind
             "needed; raise --most-replications or --horizon"
         )
     if not windows.complete:
-        told.append(f"interrupted: the window is {windows.horizon:.6g} s long")
+        told.append(
+            f"interrupted: {len(windows.started_empty)} runs of {windows.horizon:.6g} s are kept"
+        )
     return told
