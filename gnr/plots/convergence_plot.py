@@ -195,7 +195,6 @@ def _draw_causes(axes: Any, results: Sequence[Convergence]) -> None:
             axes.plot(
                 [left], [100 * point.gap.mean], color=INK, linestyle="none", markersize=4,
                 marker=POLICY_STYLES[place % len(POLICY_STYLES)][0],
-                label=f"{result.policy}: measured gap" if point is result.points[0] else None,
             )  # fmt: skip
             axes.annotate(
                 f"{point.gap.mean:.2%}", (left, up), xytext=(0, 3), textcoords="offset points",

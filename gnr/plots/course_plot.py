@@ -24,7 +24,7 @@ def draw_courses(found: Courses) -> Any:
         figure = new_figure(12, 10.0)
         for column, course in enumerate(found.courses):
             for row, (title, stations) in enumerate(ROWS):
-                axes = figure.add_axes((0.07 + 0.49 * column, 0.73 - 0.205 * row, 0.42, 0.145))
+                axes = figure.add_axes((0.07 + 0.49 * column, 0.715 - 0.2 * row, 0.42, 0.14))
                 _draw(axes, course, [int(station) for station in stations])
                 axes.set_title(title, loc="left", fontsize=9.5, color=INK)
                 if row == 0:
@@ -40,9 +40,10 @@ def draw_courses(found: Courses) -> Any:
         figure.text(
             0.02, 0.945,
             f"{one_line(found.instance.title)}. Dots: mean of {lanes} runs; band: all of them. "
-            f"Requests per GPU. {_caution(found)}",
+            "Requests per GPU.",
             fontsize=10, color=INK, va="center",
         )  # fmt: skip
+        figure.text(0.02, 0.918, _caution(found), fontsize=10, color=INK, va="center")
         _legend(figure, found)
     return figure
 
