@@ -139,7 +139,7 @@ def make_plan(
             [
                 Problem(
                     "gpus-range",
-                    "gpus",
+                    "--gpus",
                     "",
                     f"must be an integer from 1 to {MOST_GPUS:,}, got {show(gpus)} (GPUs)",
                     "for example 500",

@@ -276,3 +276,47 @@ def test_summary_names_gap_causes_and_warmup(capsys: pytest.CaptureFixture[str])
     _, shown, _ = gnr(capsys, "simulate", "two-class", "--gpus", "20")
     for words in ("a gap of", "left before decode", "starts agree within 0.5%", "events"):
         assert words in shown
+
+
+def test_promises_are_refused_as_by_solve(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """A promise that is silently dropped would be a broken one."""
+    code, template, _ = gnr(capsys, "new", str(tmp_path / "mine.toml"))
+    assert code == 0, template
+    text = (tmp_path / "mine.toml").read_text()
+    promised = text + '\n[[slis]]\nkind = "prefill_fairness"\nat_most = 0.15\n'
+    (tmp_path / "mine.toml").write_text(promised)
+    for verb in ("simulate", "converge"):
+        code, _, err = gnr(capsys, verb, str(tmp_path / "mine.toml"), "--policy", "sli-aware")
+        assert code == 2
+        assert "cannot be optimised under yet" in err
+
+
+@pytest.mark.parametrize(
+    ("verdict", "reached", "complete", "code"),
+    [
+        ("converges", True, True, 0),
+        ("does not converge", True, True, 1),
+        ("undecided", True, True, 3),
+        ("converges", False, True, 3),
+        ("converges", True, False, 130),
+    ],
+)
+def test_exit_codes_of_converge(verdict: str, reached: bool, complete: bool, code: int) -> None:
+    from types import SimpleNamespace
+
+    from gnr.cli.converge_verb import _exit_code
+
+    point = SimpleNamespace(precision=SimpleNamespace(reached=reached))
+    result = SimpleNamespace(verdict=verdict, complete=complete, points=(point,))
+    assert _exit_code([result]) == code
+
+
+def test_theta_zero_is_warned_about(capsys: pytest.CaptureFixture[str]) -> None:
+    code, document = gnr_json(
+        capsys, "simulate", "two-class", "--gpus", "20", *QUICK,
+        "--set", "classes.1.patience_rate=0",
+    )  # fmt: skip
+    assert code in (0, 3)
+    assert any("never leave" in warning for warning in document["warnings"])

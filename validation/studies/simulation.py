@@ -91,15 +91,10 @@ class Setting:
         lanes, most = self.replications, self.most_replications
         at_least = f"be at least {LEAST_REPLICATIONS}"
         warmup, horizon, precision = self.warmup, self.horizon, self.precision
+        capped = precision is not None and most < lanes
         wrong = [
             (lanes < LEAST_REPLICATIONS, "--replications", at_least, lanes, "32"),
-            (
-                precision is not None and most < lanes,
-                "--most-replications",
-                "reach --replications",
-                most,
-                "1024",
-            ),
+            (capped, "--most-replications", "reach --replications", most, "1024"),
             (self.seed < 0, "--seed", "be at least 0", self.seed, "1"),
             (not _between(warmup, -1e-300, np.inf), "--warmup", "be 0 s or more", warmup, "300"),
             (not _between(horizon, 0, np.inf), "--horizon", "be above 0 s", horizon, "1000"),
