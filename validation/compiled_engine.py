@@ -127,7 +127,7 @@ class CompiledEngine:
             integral=c[:, rows.INTEGRAL : rows.INTEGRAL + SPLIT_ROWS].copy(),
             count=c[:, rows.COUNT : rows.COUNT + len(Flow)].copy(),
             clock=g[rows.CLOCK].copy(),
-            events=g[rows.EVENTS].copy(),
+            events=c[:, rows.COUNT : rows.COUNT + len(Flow)].sum(axis=(0, 1)),
         )
 
 

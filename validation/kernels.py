@@ -32,12 +32,12 @@ SLOPE, OFFSET, TARGET, PROBABILITY, MIXED_WEIGHT, SOLO_WEIGHT = 28, 29, 30, 31, 
 CLASS_ROWS = 34
 
 # Rows of a lane: records, constants, totals over the classes, and what a step hands on.
-CLOCK, UNTIL, EVENTS, ARRIVAL, PREFILL_SLOTS, MIXED_SLOTS, SOLO_SLOTS = 0, 1, 2, 3, 4, 5, 6
-PREFILL, MIXED, SOLO, WAITING, SOLO_WAITING = 7, 8, 9, 10, 11
-TOTAL, ELAPSED, POINT, REACHED, CODE = 12, 13, 14, 15, 16
-TO_SOLO, TO_MIXED, FOR_SOLO, DRAWN = 17, 18, 19, 20
-BEST, SURPLUS, CHOSEN = 21, 22, 23
-LANE_ROWS = 24
+CLOCK, UNTIL, ARRIVAL, PREFILL_SLOTS, MIXED_SLOTS, SOLO_SLOTS = 0, 1, 2, 3, 4, 5
+PREFILL, MIXED, SOLO, WAITING, SOLO_WAITING = 6, 7, 8, 9, 10
+TOTAL, ELAPSED, POINT, REACHED, CODE = 11, 12, 13, 14, 15
+TO_SOLO, TO_MIXED, FOR_SOLO, DRAWN = 16, 17, 18, 19
+BEST, SURPLUS, CHOSEN = 20, 21, 22
+LANE_ROWS = 23
 
 # What happened in a step, as one number per lane; a finished prefill of class i is PREFILLED + i.
 LEFT, LEFT_SOLO, MIXED_DONE, SOLO_DONE, PREFILLED = 1.0, 2.0, 3.0, 4.0, 16.0
@@ -130,6 +130,7 @@ def admit_and_total(c: Any, g: Any, classes: int, width: int, rows: int) -> None
             for row in range(2, rows):
                 rate += c[b + (LEAVING + row) * width + lane] * c[b + row * width + lane]
             g[TOTAL * width + lane] += rate
+            g[PREFILL * width + lane] += start
 
 
 @inlined
@@ -143,7 +144,6 @@ def pass_time(g: Any, u: Any, o: int, width: int) -> None:
         elapsed = elapsed if alive else left
         g[ELAPSED * width + lane] = elapsed
         g[CLOCK * width + lane] += elapsed
-        g[EVENTS * width + lane] += 1.0 if alive else 0.0
         g[POINT * width + lane] = u[o + width + lane] * total if alive else FAR
         g[REACHED * width + lane] = g[ARRIVAL * width + lane]
         g[CODE * width + lane] = 0.0
@@ -326,7 +326,8 @@ def route_split(c: Any, g: Any, u: Any, o: int, classes: int, width: int) -> Non
 def choose_by_index(c: Any, g: Any, classes: int, width: int) -> None:
     """Choose the waiting class of least index if a prefill slot is free (Algorithm 2)."""
     for lane in range(width):
-        g[BEST * width + lane] = FAR
+        free = g[PREFILL * width + lane] < g[PREFILL_SLOTS * width + lane]
+        g[BEST * width + lane] = FAR if free else -FAR
         g[SURPLUS * width + lane] = 0.0
         g[CHOSEN * width + lane] = -1.0
     for i in range(classes):
@@ -342,11 +343,6 @@ def choose_by_index(c: Any, g: Any, classes: int, width: int) -> None:
             g[BEST * width + lane] = index if better else best
             g[SURPLUS * width + lane] = surplus if better else most
             g[CHOSEN * width + lane] = float(i) if better else g[CHOSEN * width + lane]
-    for lane in range(width):
-        free = g[PREFILL * width + lane] < g[PREFILL_SLOTS * width + lane]
-        starts = free & (g[CHOSEN * width + lane] >= 0.0)
-        g[CHOSEN * width + lane] = g[CHOSEN * width + lane] if starts else -1.0
-        g[PREFILL * width + lane] += 1.0 if starts else 0.0
 
 
 @inlined
@@ -364,7 +360,6 @@ def choose_by_count(c: Any, g: Any, u: Any, o: int, classes: int, width: int) ->
         starts = free & (total > 0.0)
         drawn = min(u[o + 2 * width + lane] * total, total - 0.5)
         g[DRAWN * width + lane] = drawn if starts else -1.0
-        g[PREFILL * width + lane] += 1.0 if starts else 0.0
         g[CHOSEN * width + lane] = -1.0
         g[REACHED * width + lane] = 0.0
     for i in range(classes):
@@ -392,6 +387,7 @@ def settle_records(c: Any, g: Any, classes: int, width: int) -> None:
             start = 1.0 if g[CHOSEN * width + lane] == i else 0.0
             c[b + QUEUE_ * width + lane] -= start
             c[b + PREFILL_ * width + lane] += start
+            g[PREFILL * width + lane] += start
     for lane in range(width):
         g[CHOSEN * width + lane] = -1.0
 

