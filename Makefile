@@ -43,6 +43,7 @@ types: $(STAMP)
 wheel-check: $(STAMP)
 	$(BIN)/python -m pytest -q tests/packaging/test_wheel.py
 
+# GNR_LIMITS names the folder of the programs that mark the speed limit; without it they are skipped.
 benchmark: $(STAMP)
 	$(BIN)/python -m pytest -q -s tests/benchmarks
 

@@ -19,6 +19,9 @@ from gnr.validation.lanes import Lanes, Seeds, check_alike, stretch_seeds
 ZERO_WEIGHT = 1e-30
 """Lost against any weight, yet proportional to the counts where no weighted class waits."""
 
+FAR = 1e300
+"""Beyond every index of a class that may be admitted."""
+
 ROUND = 64
 """Steps between two looks at the clock and the progress bar."""
 
@@ -57,7 +60,7 @@ class ArrayEngine:
         self._state = send(start[:, : self._rows].astype(float))
         self._integral = self._namespace.zeros_like(self._state)
         self._count = send(np.zeros((len(start), 1 + self._rows, lanes)))
-        self._clock, self._events = send(np.zeros(lanes)), send(np.zeros(lanes))
+        self._clock = send(np.zeros(lanes))
         self._seeds, self._stretch = seeds, 0
 
     def advance(self, until: Floats, progress: Callable[[float], None] | None = None) -> None:
@@ -69,7 +72,7 @@ class ArrayEngine:
             for _ in range(ROUND):
                 self._step(numbers.draw(), numbers.draw(), numbers.draw(), end)
             if progress is not None:
-                progress(float(xp.sum(self._events)))
+                progress(float(xp.sum(self._count)))
 
     def feed(self, uniforms: Floats) -> None:
         """Simulate one event per lane for each of the `uniforms`, shape ``(steps, 3, lanes)``."""
@@ -87,7 +90,7 @@ class ArrayEngine:
             integral=np.pad(_fetch(self._integral), padding),
             count=np.pad(_fetch(self._count), padding),
             clock=_fetch(self._clock),
-            events=_fetch(self._events),
+            events=_fetch(self._count).sum(axis=(0, 1)),
         )
 
     def _step(self, first: Any, second: Any, third: Any, end: Any) -> None:
@@ -101,7 +104,6 @@ class ArrayEngine:
         alive = elapsed < left
         elapsed = xp.where(alive, elapsed, left)
         self._clock += elapsed
-        self._events += xp.astype(alive, xp.float64)
         self._integral += state * elapsed
         point = xp.where(alive, second * total, xp.inf)
         reached = xp.astype(point >= edges, xp.float64)
@@ -158,11 +160,11 @@ def _choose_by_index(xp: Any, numbers: dict[str, Any], state: Any, third: Any) -
     indices = state[:, Row.PREFILL, :] * numbers["slope"] + numbers["offset"]
     indices = xp.where(queue > 0, indices, xp.inf)
     surpluses = queue - numbers["target"]
-    best, most = xp.full_like(third, xp.inf), xp.zeros_like(third)
+    best, most = xp.full_like(third, FAR), xp.zeros_like(third)
     chosen = xp.full_like(third, -1.0)
     for i in range(queue.shape[0]):
         index, surplus = indices[i, :], surpluses[i, :]
-        better = (index < best) | ((index == best) & (index < xp.inf) & (surplus > most))
+        better = (index < best) | ((index == best) & (surplus > most))
         best, most = xp.where(better, index, best), xp.where(better, surplus, most)
         chosen = xp.where(better, float(i), chosen)
     _start(xp, numbers, state, xp.astype(chosen == numbers["place"], xp.float64))
@@ -176,8 +178,9 @@ def _choose_by_count(xp: Any, numbers: dict[str, Any], state: Any, third: Any) -
 def _start(xp: Any, numbers: dict[str, Any], state: Any, chosen: Any) -> None:
     """Start the prefill of the chosen class where a slot is free."""
     free = xp.astype(_total(state, Row.PREFILL) < numbers["prefill_slots"], xp.float64)
-    state[:, Row.PREFILL_QUEUE, :] -= chosen * free
-    state[:, Row.PREFILL, :] += chosen * free
+    starts = chosen * free
+    state[:, Row.PREFILL_QUEUE, :] -= starts
+    state[:, Row.PREFILL, :] += starts
 
 
 def _draw_by_count(xp: Any, counts: Any, third: Any) -> Any:
@@ -189,8 +192,8 @@ def _draw_by_count(xp: Any, counts: Any, third: Any) -> Any:
 
 def _hits(xp: Any, drawn: Any, reached: Any) -> Any:
     """Return 1 where `drawn` lies between two numbers of `reached`, a growing sequence."""
-    hit = (drawn >= reached[:-1, ...]) & (drawn < reached[1:, ...])
-    return xp.astype(hit, xp.float64)
+    below = xp.astype(drawn >= reached, xp.float64)
+    return below[:-1, ...] - below[1:, ...]
 
 
 def _total(table: Any, row: Row) -> Any:

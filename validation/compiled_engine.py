@@ -16,7 +16,7 @@ from gnr.validation.lanes import Lanes, Seeds, check_alike, stretch_seeds
 WIDTHS = (1, 8, 16, 32, 64)
 """Lanes of a block. A step costs about the same up to 8; beyond 64 the block leaves the cache."""
 
-ROUND = 1 << 22
+ROUND = 1 << 23
 """Lane-steps between two looks at the clock, the keyboard and the progress bar."""
 
 Progress = Callable[[float], None]
@@ -42,10 +42,10 @@ class _Block:
             draws = uniforms[first : first + rows.STEPS].reshape(-1)
             self._call(np.empty(0, np.uint64), draws, 1)
 
-    def run(self, steps: int) -> None:
-        """Make up to `steps` steps with the block's own random numbers; stop when all are done."""
+    def run(self) -> None:
+        """Make a round of steps with the block's own random numbers; stop when all are done."""
         draws = _aligned((rows.STEPS * rows.DRAWS * self.width,))
-        self._call(self.seeds.reshape(-1), draws, -(-steps // rows.STEPS))
+        self._call(self.seeds.reshape(-1), draws, max(ROUND // self.width // rows.STEPS, 1))
 
     def _call(self, seeds: Seeds, draws: Floats, blocks: int) -> None:
         c, g, power = self.classes.reshape(-1), self.shared.reshape(-1), _aligned((self.width,))
@@ -101,7 +101,8 @@ class CompiledEngine:
         with ThreadPoolExecutor(self._threads) as pool:
             pending = self._blocks
             while pending:
-                list(pool.map(lambda block: block.run(max(ROUND // block.width, 1)), pending))
+                alone = self._threads == 1 or len(pending) == 1
+                list((map if alone else pool.map)(_Block.run, pending))
                 if progress is not None:
                     progress(float(self.snapshot().events.sum()))
                 pending = [block for block in pending if not block.finished]
