@@ -13,14 +13,8 @@ import numpy as np
 from array_api_compat import array_namespace
 
 from gnr.arrays import Floats
-from gnr.validation.chain import SPLIT_ROWS, Chain, Flow, Row
+from gnr.validation.chain import FAR, SPLIT_ROWS, ZERO_WEIGHT, Chain, Flow, Row
 from gnr.validation.lanes import Lanes, Seeds, check_alike, stretch_seeds
-
-ZERO_WEIGHT = 1e-30
-"""Lost against any weight, yet proportional to the counts where no weighted class waits."""
-
-FAR = 1e300
-"""Beyond every index of a class that may be admitted."""
 
 ROUND = 64
 """Steps between two looks at the clock and the progress bar."""

@@ -42,6 +42,12 @@ class Flow(IntEnum):
     SOLO_QUEUE_ABANDONMENTS = 6
 
 
+FAR = 1e300
+"""Beyond every index of a class that the gate may admit."""
+
+ZERO_WEIGHT = 1e-30
+"""Lost against any weight, yet proportional to the counts where no weighted class waits."""
+
 SHARED_ROWS = 5
 """Rows in use when there is one decode buffer."""
 

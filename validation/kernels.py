@@ -19,6 +19,8 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from gnr.validation.chain import FAR, ZERO_WEIGHT, Row
+
 STEPS = 64
 """Steps of a block; fewer than 128, so that a packed count cannot overflow."""
 
@@ -42,12 +44,8 @@ LANE_ROWS = 23
 # What happened in a step, as one number per lane; a finished prefill of class i is PREFILLED + i.
 LEFT, LEFT_SOLO, MIXED_DONE, SOLO_DONE, PREFILLED = 1.0, 2.0, 3.0, 4.0, 16.0
 
-QUEUE_, PREFILL_, WAITING_, MIXED_, SOLO_, SOLO_WAITING_ = 0, 1, 2, 3, 4, 5
-"""Rows of the state, as `gnr.validation.chain.Row`."""
-
-FAR = 1e300
-ZERO_WEIGHT = 1e-30
-"""Lost against any weight, yet proportional to the counts where no weighted class waits."""
+QUEUE_, PREFILL_, WAITING_, MIXED_, SOLO_, SOLO_WAITING_ = (int(row) for row in Row)
+"""Rows of the state."""
 
 _MANTISSA = np.int64((1 << 52) - 1)
 _ONE = np.int64(1023 << 52)

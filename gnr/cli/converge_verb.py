@@ -42,8 +42,9 @@ def converge(
         typer.Option("--policy", help="May be repeated; the pictures then show them together."),
     ] = None,
     gpus: Annotated[
-        str, typer.Option("--gpus", metavar="N,N,...", help="Cluster sizes.")
-    ] = "5,20,50,200,500,2000,8000,32000,128000",
+        str | None,
+        typer.Option("--gpus", metavar="N,N,...", help="Cluster sizes; default: 5 to 128000."),
+    ] = None,
     account: AccountOption = None,
     delta: Annotated[
         str, typer.Option("--delta", help="A limit of the gap within this counts as none.")
@@ -63,13 +64,13 @@ def converge(
     """Measure how fast clusters of growing size approach the LP optimum, and judge it."""
     refuse_other_fidelities(fidelity)
     share, tolerance = read_share("--precision", precision), read_share("--delta", delta)
-    sizes = read_sizes("--gpus", gpus)
     loaded = load_all(instances, set_ or [])
     if out is not None:
         prepare_folder(out, loaded)
-    from gnr.validation.studies.convergence import paired_with
+    from gnr.validation.studies.convergence import GRID, paired_with
     from gnr.validation.studies.simulation import Setting
 
+    sizes = GRID if gpus is None else read_sizes("--gpus", gpus)
     setting = Setting(
         replications=replications,
         seed=seed,

@@ -17,7 +17,7 @@ from gnr.validation.fluid import trajectory, with_arrivals
 from gnr.validation.lanes import empty_cluster, fluid_point, lane_seeds, settled
 from gnr.validation.measures import conservation_error
 from gnr.validation.policies import POOLED
-from gnr.validation.statistics import Verdict, correlation, interval
+from gnr.validation.statistics import correlation, interval
 from oracles import simpy_oracle
 from oracles.queue_oracle import erlang_a
 
@@ -191,7 +191,7 @@ def test_transient_means_follow_the_fluid_model(policy: str) -> None:
     assert distance(chain, chain) < FOLLOWS
 
 
-def test_following_the_fluid_notices_three_percent_in_a_rate() -> None:
+def test_following_the_fluid_notices_five_percent_in_a_rate() -> None:
     chain = chain_of("two-class", "gate-and-route", 10_000)
     leaving = chain.leaving.copy()
     leaving[:, Row.SOLO_DECODE] *= 1.05
@@ -336,7 +336,7 @@ def test_intervals_cover_the_known_mean_of_a_queue() -> None:
     run.advance(np.full(lanes, 250.0))
     means = run.snapshot().since(warm).mean_state()[0, Row.PREFILL_QUEUE]
     found = [interval(group) for group in means.reshape(EXPERIMENTS, replications)]
-    coverage = np.mean([each.within(-np.inf, np.inf) and each.low <= known <= each.high
+    coverage = np.mean([each.low <= known <= each.high
                         for each in found])  # fmt: skip
     print(f"coverage {coverage:.3f} of nominal 0.95")
     assert 0.92 <= coverage <= 0.98
@@ -352,4 +352,3 @@ def test_power_of_the_suite_is_the_stated_one() -> None:
         for noise in random.standard_normal(20_000)
     ]
     assert abs(np.mean(alarms) - POWER) < 0.004
-    assert Verdict.UNDECIDED != Verdict.YES
