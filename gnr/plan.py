@@ -69,16 +69,19 @@ class Plan(BaseModel):
     """Names of the service level indicators in the program."""
     empty_decode_buffer: bool
     """Whether the planned decode buffer is empty, as gate-and-route and sli-aware need."""
+    disaggregated: bool
+    """Whether the mixed group only prefills, without decode slots (y_m = 0)."""
     revenue_rate: float
     """Planned revenue, money/s per GPU, before rounding to whole GPUs."""
     gpus: int = Field(ge=1)
     """n, size of the cluster."""
     mixed_gpus: int
-    """M = ceil(n x), GPUs that keep one slot for prefill (eq. U3)."""
+    """M = ceil(n x), GPUs that keep one slot for prefill (eq. U3); if disaggregated they use no
+    other."""
     solo_gpus: int
     """n - M, GPUs that only decode."""
     mixed_decode_slots: int
-    """Decode slots of the mixed group, M (B - 1)."""
+    """Decode slots of the mixed group, M (B - 1); 0 if disaggregated."""
     solo_decode_slots: int
     """Decode slots of the solo group, (n - M) B."""
     classes: tuple[ClassPlan, ...]
@@ -108,6 +111,7 @@ def make_plan(
     gpus: int,
     objective: str,
     promises: Sequence[str],
+    disaggregated: bool,
     revenue_rate: float,
     rates: Rates,
     names: Sequence[str],
@@ -120,7 +124,7 @@ def make_plan(
     ----------
     gpus
         n, at least 1.
-    objective, promises
+    objective, promises, disaggregated
         What the optimum was computed for.
     revenue_rate
         Its value, money/s per GPU.
@@ -173,14 +177,16 @@ def make_plan(
         )
         for i, name in enumerate(names)
     )
+    slots_beside_prefill = 0 if disaggregated else int(rates.batch_slots) - 1
     slots = {
-        "mixed": (float(y_m.sum()), mixed_gpus * (int(rates.batch_slots) - 1)),
+        "mixed": (float(y_m.sum()), mixed_gpus * slots_beside_prefill),
         "solo": (float(y_s.sum()), (gpus - mixed_gpus) * int(rates.batch_slots)),
     }
     return Plan(
         objective=objective,
         promises=tuple(promises),
         empty_decode_buffer=bool(np.all(q_d <= 0)),
+        disaggregated=disaggregated,
         revenue_rate=revenue_rate,
         gpus=gpus,
         mixed_gpus=mixed_gpus,

@@ -104,6 +104,8 @@ class Solution(BaseModel):
     """Pricing scheme of the objective."""
     empty_decode_buffer: bool
     """Whether the program demanded an empty decode buffer (q_d = 0)."""
+    disaggregated: bool
+    """Whether the program demanded that no GPU decodes while it prefills (y_m = 0)."""
     revenue_rate: float | None
     """Optimal revenue without penalties, money/s per GPU; null unless optimal."""
     penalty: float
@@ -159,6 +161,7 @@ class Solution(BaseModel):
             gpus=gpus,
             objective=self.scheme,
             promises=[sli.label for sli in self.instance.slis],
+            disaggregated=self.disaggregated,
             revenue_rate=self.revenue_rate,
             rates=rates_of(self.instance),
             names=[each.name for each in self.classes],

@@ -96,6 +96,17 @@ def empty_decode_buffer(model: Any, i: int) -> Any:
     return model.decode_queue[i] == 0
 
 
+def disaggregation(model: Any, i: int) -> Any:
+    r"""Return the requirement that no GPU decodes while it prefills (a row added to eq. P40).
+
+    .. math:: y_{m,i} = 0 \qquad \forall i\in\mathcal I
+
+    Both sides: requests per GPU. The GPUs are then split into prefill-only ones, a fraction
+    :math:`\sum_ix_i`, and decode-only ones.
+    """
+    return model.mixed_decode_occupancy[i] == 0
+
+
 def served_balance(model: Any, i: int) -> Any:
     r"""Return the prefill balance of a class that never leaves, with unserved arrivals.
 

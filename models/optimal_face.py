@@ -3,10 +3,12 @@ r"""All optima at once: which numbers are unique, and between what ends the mult
 Because the speed ratio :math:`\kappa` is the same for all classes, (P40) and (P42) depend on
 the decodes only through the work :math:`v_i=y_{m,i}+\kappa y_{s,i}`, and their dual has just
 two shared prices: :math:`u=\hat\beta`, of decode capacity in mixed slots, and
-:math:`\nu=\hat\alpha+B\hat\delta-\kappa B\hat\beta`, of a GPU's one prefill. The optimal prices
-form a polygon, cut out by the complementary slackness conditions of any one optimum. At a point
-inside it every dual constraint that can be slack is slack, which tells in turn which primal
-variables can move, and in which directions.
+:math:`\nu=\hat\alpha+B\hat\delta-\kappa B\hat\beta`, of a GPU's one prefill. With disaggregation
+:math:`\hat\beta=0`, :math:`u=\hat\delta/\kappa` and :math:`\nu=\hat\alpha`, and a GPU that
+prefills costs :math:`\kappa B` of the decode capacity in place of :math:`\kappa B-(B-1)`; all
+else is the same. The optimal prices form a polygon, cut out by the complementary slackness
+conditions of any one optimum. At a point inside it every dual constraint that can be slack is
+slack, which tells in turn which primal variables can move, and in which directions.
 """
 
 from dataclasses import dataclass
@@ -81,7 +83,7 @@ def price_face(program: Program, point: Point) -> PriceFace | None:
     capacity = rates.speed_ratio * rates.batch_slots
     scale = revenue / capacity + float(weights.decode.max())
     # nu pays for all the decodes that one prefill keeps busy.
-    unit = scale * np.array([1.0, 1.0 + abs(rates.mixing_cost) + float(rates.decode_work.max())])
+    unit = scale * np.array([1.0, 1.0 + abs(program.mixing_cost) + float(rates.decode_work.max())])
     normals, offsets = _conditions(program, point)
     normals = normals * unit
     lengths = np.linalg.norm(normals, axis=1)
@@ -114,7 +116,7 @@ def uniqueness(program: Program, point: Point, face: PriceFace) -> Uniqueness:
     """Return which variables are the same at every optimum."""
     rates = program.rates
     prefill_free, decode_free, tied = _free_moves(program, face)
-    moves = _move_columns(rates, prefill_free, decode_free, tied)
+    moves = _move_columns(program, prefill_free, decode_free, tied)
     active = face.center > SPREAD * face.scale
     fixed = _fixed_columns(moves * active[:, None])
     of_prefill, of_decode = fixed[: prefill_free.sum()], fixed[prefill_free.sum() :]
@@ -123,12 +125,13 @@ def uniqueness(program: Program, point: Point, face: PriceFace) -> Uniqueness:
     total_fixed = x_fixed or _is_fixed(moves[1], moves * active[:, None])
     work_fixed = alone_fixed and bool(of_prefill[following].all())
     queue_fixed = alone_fixed and bool(of_prefill[~following].all())
-    split_fixed = total_fixed and work_fixed and _split_is_unique(rates, point)
+    one_split = program.disaggregated or (total_fixed and _split_is_unique(rates, point))
+    split_fixed = work_fixed and one_split
     no_solo = total_fixed and float(point.prefill.sum()) >= 1 - RELATIVE
     closed = bool(np.all(rates.patience_rate > 0))
     return Uniqueness(
         prefill=x_fixed,
-        mixed_decode=split_fixed,
+        mixed_decode=split_fixed or program.disaggregated,
         solo_decode=split_fixed or no_solo,
         prefill_queue=x_fixed and closed,
         decode_queue=queue_fixed and closed,
@@ -137,7 +140,7 @@ def uniqueness(program: Program, point: Point, face: PriceFace) -> Uniqueness:
 
 def _prefill_net(program: Program, price: Floats) -> Floats:
     """Return what a unit of x_i earns before its decodes, money/s."""
-    return np.asarray(program.weights.prefill - program.rates.mixing_cost * price[0] - price[1])
+    return np.asarray(program.weights.prefill - program.mixing_cost * price[0] - price[1])
 
 
 def _conditions(program: Program, point: Point) -> tuple[Floats, Floats]:
@@ -148,7 +151,7 @@ def _conditions(program: Program, point: Point) -> tuple[Floats, Floats]:
     rates, weights = program.rates, program.weights
     work, produced = point.decode_work(rates), rates.decode_work * point.prefill
     gain, a, c = rates.decode_work, weights.prefill, weights.decode
-    g = np.full(rates.classes, rates.mixing_cost)
+    g = np.full(rates.classes, program.mixing_cost)
     one, zero = np.ones(rates.classes), np.zeros(rates.classes)
     free = rates.patience_rate > 0
     started = free & (point.prefill > 0)
@@ -172,7 +175,7 @@ def _conditions(program: Program, point: Point) -> tuple[Floats, Floats]:
     offsets = np.concatenate([offset[m] for m, _, _, offset in rows])
     used, spent = float(point.prefill.sum()), float(work.sum())
     capacity = rates.speed_ratio * rates.batch_slots
-    idle = capacity - spent - rates.mixing_cost * used
+    idle = capacity - spent - program.mixing_cost * used
     extra = [
         row
         for row, slack in (
@@ -211,7 +214,7 @@ def _free_moves(program: Program, face: PriceFace) -> tuple[Flags, Flags, Flags]
     net = _prefill_net(program, price) + rates.decode_work * worth
     net_size = (
         weights.prefill
-        + (abs(rates.mixing_cost) + rates.decode_work) * price[0]
+        + (abs(program.mixing_cost) + rates.decode_work) * price[0]
         + price[1]
         + rates.decode_work * weights.decode
     )
@@ -223,13 +226,14 @@ def _free_moves(program: Program, face: PriceFace) -> tuple[Flags, Flags, Flags]
     return prefill_free, decode_free, tied
 
 
-def _move_columns(rates: Rates, prefill_free: Flags, decode_free: Flags, tied: Flags) -> Floats:
+def _move_columns(program: Program, prefill_free: Flags, decode_free: Flags, tied: Flags) -> Floats:
     """Return what each free move uses of the two shared rows, shape ``(2, moves)``.
 
     First the moves of x (with v where it follows), then those of v alone; columns normalised.
     """
+    rates = program.rates
     follow = np.where(tied, rates.decode_work, 0.0)
-    prefill = np.stack([rates.mixing_cost + follow, np.ones(rates.classes)])[:, prefill_free]
+    prefill = np.stack([program.mixing_cost + follow, np.ones(rates.classes)])[:, prefill_free]
     decode = np.stack([np.ones(rates.classes), np.zeros(rates.classes)])[:, decode_free]
     columns = np.concatenate([prefill, decode], axis=1)
     return np.asarray(columns / np.linalg.norm(columns, axis=0))

@@ -97,11 +97,24 @@ class Program:
         Its objective.
     empty_decode_buffer
         Whether it demands that no request waits for a decode slot.
+    disaggregated
+        Whether it demands that no GPU decodes while it prefills.
     """
 
     rates: Rates
     weights: RevenueWeights
     empty_decode_buffer: bool
+    disaggregated: bool = False
+
+    @property
+    def mixing_cost(self) -> float:
+        r"""Decode capacity lost per GPU that prefills, in mixed slots.
+
+        :math:`\kappa B-(B-1)`; all of :math:`\kappa B` if such a GPU must not decode.
+        """
+        if self.disaggregated:
+            return float(self.rates.speed_ratio * self.rates.batch_slots)
+        return float(self.rates.mixing_cost)
 
     def revenue(self, point: Point) -> float:
         """Return the revenue rate of a point, money/s per GPU."""

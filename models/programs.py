@@ -63,6 +63,11 @@ def require_empty_decode_buffer(model: Any) -> None:
     )
 
 
+def require_disaggregation(model: Any) -> None:
+    """Add the constraint that no GPU decodes while it prefills, y_m = 0 (added to eq. P40)."""
+    model.disaggregation = pyo.Constraint(model.classes, rule=constraints.disaggregation)
+
+
 def _feasible_set(rates: Rates) -> Any:
     model = _variables(rates)
     _capacities(model)

@@ -51,26 +51,31 @@ def read_off(
         "totals": Occupancy(**{name: float(np.sum(column)) for name, column in columns.items()}),
         "marginals": dict(zip(CAPACITIES, capacities, strict=True)),
         "gpu_value": multipliers.gpu_value(rates),
-        "tpot": _tpot(rates, point),
+        "tpot": _tpot(program, point),
         "unique": _unique(instance, program, point),
     }
 
 
-def _tpot(rates: Rates, point: Point) -> Tpot:
+def _tpot(program: Program, point: Point) -> Tpot:
     """Return both means of the time per output token (eqs. P47 and D9)."""
+    rates = program.rates
     used = float(point.prefill.sum())
     mixed_slots, solo_slots = (rates.batch_slots - 1) * used, rates.batch_slots * (1 - used)
     slot_time = rates.mixed_time * mixed_slots + rates.solo_time * solo_slots
     mixed, solo = float(point.mixed_decode.sum()), float(point.solo_decode.sum())
     tokens = mixed / rates.mixed_time + solo / rates.solo_time
     return Tpot(
-        capacity=slot_time / (mixed_slots + solo_slots),
+        capacity=(
+            rates.solo_time if program.disaggregated else slot_time / (mixed_slots + solo_slots)
+        ),
         token_mean=(mixed + solo) / tokens if tokens > 0 else None,
     )
 
 
 def _unique(instance: Instance, program: Program, point: Point) -> Unique:
     reported = "solo slots filled by the classes in file order, the rest decoding mixed"
+    if program.disaggregated:
+        reported = "all decodes on GPUs that only decode"
     if not np.all(program.rates.patience_rate > 0):
         reported += "; queues of classes that never leave are open and shown as 0"
     face = optimal_face.price_face(program, point)
@@ -109,7 +114,7 @@ def _ranges(
     started = [optimal_face.prefill_break_even(program, corner) for corner in corners]
     eta_high = np.where(shut_out, np.maximum(eta_low, np.array(started)), eta_low)
     return MarginalRanges(
-        marginals=_capacity_ranges(rates, point, face, corners, far),
+        marginals=_capacity_ranges(program, point, face, corners, far),
         marginal_value=_ends(names, value, value, rates.reward, far),
         decode_marginal=_ends(names, eta_low, eta_high, rates.reward, far),
         gpu_value=_gpu_range(rates, face, corners, far),
@@ -127,19 +132,20 @@ def _gpu_range(
 
 
 def _capacity_ranges(
-    rates: Rates, point: Point, face: optimal_face.PriceFace, corners: Floats, far: Flags
+    program: Program, point: Point, face: optimal_face.PriceFace, corners: Floats, far: Flags
 ) -> dict[str, Range]:
     """Return [right, left] derivative in each capacity where they differ.
 
     Where every GPU prefills, the value nu of a prefill can be laid on the prefill row or, divided
-    by B, on the solo row.
+    by B, on the solo row. With disaggregation the mixed row never binds.
     """
-    slots, ratio = rates.batch_slots, rates.speed_ratio
-    own = np.array([[0.0, 1.0, ratio], [1.0, 0.0, 0.0]])
+    slots, ratio = program.rates.batch_slots, program.rates.speed_ratio
+    mixed = 0.0 if program.disaggregated else 1.0
+    own = np.array([[0.0, mixed, ratio], [1.0, 0.0, 0.0]])
     low = high = corners @ own
     if every_gpu_prefills(point):
-        low = corners @ np.array([[0.0, 1.0, ratio], [0.0, 0.0, 0.0]])
-        high = corners @ np.array([[0.0, 1.0, ratio], [1.0, 0.0, 1.0 / slots]])
+        low = corners @ np.array([[0.0, mixed, ratio], [0.0, 0.0, 0.0]])
+        high = corners @ np.array([[0.0, mixed, ratio], [1.0, 0.0, 1.0 / slots]])
     return _ends(list(CAPACITIES), low, high, face.scale @ own, far)
 
 

@@ -5,7 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from gnr.models.point import Program
-from gnr.models.programs import elastic_program, require_empty_decode_buffer
+from gnr.models.programs import (
+    elastic_program,
+    require_disaggregation,
+    require_empty_decode_buffer,
+)
 from gnr.models.solver import Status, optimize, optimize_scaled
 from gnr.result import Shortfall
 
@@ -21,6 +25,8 @@ def explain_shortfall(program: Program, names: Sequence[str]) -> tuple[Shortfall
     model = elastic_program(rates)
     if program.empty_decode_buffer:
         require_empty_decode_buffer(model)
+    if program.disaggregated:
+        require_disaggregation(model)
     outcome = optimize(model)
     if outcome.status is not Status.OPTIMAL:
         outcome = optimize_scaled(model)
@@ -46,7 +52,8 @@ def needed_gpus(program: Program) -> float:
     r"""Return how many times its GPUs the cluster needs for the classes that never leave.
 
     With :math:`x_i=\lambda_i/\mu_{p,i}` forced, :math:`G` GPUs need :math:`G\ge\sum x_i` and the
-    decode row of (D4), :math:`\sum(C\phi_i+\kappa B-(B-1))x_i\le\kappa BG`. Prefills of the other
+    decode row of (D4), :math:`\sum(C\phi_i+\kappa B-(B-1))x_i\le\kappa BG`; with disaggregation
+    the mixing cost :math:`\kappa B-(B-1)` is :math:`\kappa B` throughout. Prefills of the other
     classes help where a mixed GPU decodes more than a solo one: each unit of :math:`x_j` changes
     the left side by :math:`\kappa B-(B-1)`, plus :math:`C\phi_j` if its decodes must be done. The
     most helpful go first, up to their arrivals and to a GPU each.
@@ -54,10 +61,10 @@ def needed_gpus(program: Program) -> float:
     rates = program.rates
     forced = rates.patience_rate == 0
     solo = float(rates.speed_ratio * rates.batch_slots)
-    weight = rates.decode_work + rates.mixing_cost
+    weight = rates.decode_work + program.mixing_cost
     gpus = float(rates.full_prefill[forced].sum())
     lacking = float(weight[forced] @ rates.full_prefill[forced]) - solo * gpus
-    change = weight if program.empty_decode_buffer else np.full(rates.classes, rates.mixing_cost)
+    change = weight if program.empty_decode_buffer else np.full(rates.classes, program.mixing_cost)
     helpers = sorted(
         (float(change[j]), float(rates.full_prefill[j]))
         for j in np.flatnonzero(~forced & (change < 0))

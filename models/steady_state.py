@@ -52,6 +52,7 @@ def solve(
     instance: Instance,
     *,
     empty_decode_buffer: bool = False,
+    disaggregated: bool = False,
     options: Mapping[str, Any] | None = None,
 ) -> Solution:
     """Return the optimal steady state of an instance.
@@ -62,6 +63,8 @@ def solve(
         What to solve; its pricing scheme chooses between (P40) and (P42).
     empty_decode_buffer
         Demand that no request waits for a decode slot, q_d = 0.
+    disaggregated
+        Demand that no GPU decodes while it prefills, y_m = 0.
     options
         Further options to write into the provenance.
 
@@ -71,19 +74,21 @@ def solve(
         If the instance has SLIs, which this version does not optimise under.
     """
     _refuse_slis(instance)
+    demands = {"empty_decode_buffer": empty_decode_buffer, "disaggregated": disaggregated}
     with PauseGC():  # a large model is many small objects, none of them garbage
-        return _solve(instance, empty_decode_buffer, dict(options or {}))
+        return _solve(instance, demands, dict(options or {}))
 
 
-def _solve(instance: Instance, empty_decode_buffer: bool, options: dict[str, Any]) -> Solution:
+def _solve(instance: Instance, demands: dict[str, bool], options: dict[str, Any]) -> Solution:
     started = time.perf_counter()
     rates = rates_of(instance)
     build, weigh = PROGRAMS[instance.prices.scheme]
-    weights = weigh(rates)
+    program = Program(rates, weigh(rates), **demands)
     model = build(rates)
-    if empty_decode_buffer:
+    if program.empty_decode_buffer:
         programs.require_empty_decode_buffer(model)
-    program = Program(rates, weights, empty_decode_buffer)
+    if program.disaggregated:
+        programs.require_disaggregation(model)
     status, point, multipliers = _optimum(model, instance, program)
     warnings, numbers = warnings_for(instance), NO_NUMBERS
     shortfall: tuple[Shortfall, ...] = ()
@@ -97,13 +102,11 @@ def _solve(instance: Instance, empty_decode_buffer: bool, options: dict[str, Any
         instance=instance,
         status=status.value,
         scheme=instance.prices.scheme,
-        empty_decode_buffer=empty_decode_buffer,
         penalty=0.0,
         shortfall=shortfall,
         warnings=tuple(warnings),
-        provenance=record(
-            instance.sha256(), started, {"empty_decode_buffer": empty_decode_buffer} | options
-        ),
+        provenance=record(instance.sha256(), started, demands | options),
+        **demands,
         **numbers,
     )
 
@@ -173,15 +176,17 @@ def _reported_point(model: Any, outcome: Outcome, instance: Instance, program: P
             )
         )
     )
+    if program.disaggregated:
+        point = replace(point, mixed_decode=np.zeros(count))
     work = point.decode_work(rates)
     if program.empty_decode_buffer:
         work = rates.decode_work * point.prefill
     elif instance.prices.scheme == "separate":
-        work = chosen_optimum.fill_in_file_order(rates, point.prefill, work)
-    elif rates.mixing_cost >= 0:
+        work = chosen_optimum.fill_in_file_order(program, point.prefill, work)
+    elif program.mixing_cost >= 0:
         point = chosen_optimum.drain_decode_buffer(rates, point)
         work = rates.decode_work * point.prefill
-    return chosen_optimum.settle(rates, point.prefill, work)
+    return chosen_optimum.settle(program, point.prefill, work)
 
 
 def _multipliers(model: Any, outcome: Outcome, rates: Rates, point: Point) -> Multipliers:

@@ -56,13 +56,14 @@ def suboptimality(program: Program, multipliers: Multipliers, point: Point) -> f
     )
     slack = (
         _excess(costs.prefill, np.minimum(rates.full_prefill, 1.0))
-        + _excess(costs.mixed_decode, largest_work)
         + _excess(costs.solo_decode, largest_work / rates.speed_ratio)
         + _excess(multipliers.marginal_value, np.where(impatient, rates.arrival_rate, 0.0))
         + max(0.0, -multipliers.prefill_capacity)
         + max(0.0, -multipliers.mixed_decode_capacity) * rates.batch_slots
         + max(0.0, -multipliers.solo_decode_capacity) * rates.batch_slots
     )
+    if not program.disaggregated:
+        slack += _excess(costs.mixed_decode, largest_work)
     if not program.empty_decode_buffer:
         started = np.where(impatient, rates.prefill * np.minimum(rates.full_prefill, 1.0), 0.0)
         slack += _excess(multipliers.decode_marginal, started)

@@ -122,6 +122,7 @@ def test_components_bear_the_names_of_their_functions() -> None:
     for build in builders:
         model = build(RATES)
         programs.require_empty_decode_buffer(model)
+        programs.require_disaggregation(model)
         found = {each.local_name for each in model.component_objects(pyo.Constraint)}
         assert found <= set(CONSTRAINTS)
         goals = {each.local_name for each in model.component_objects(pyo.Objective)}
