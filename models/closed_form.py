@@ -32,6 +32,30 @@ def bundled_value(rates: Rates) -> Floats:
     return _where_impatient(rates, value)
 
 
+def disaggregated_value(rates: Rates) -> Floats:
+    r"""Return the value of (P40) with :math:`y_m=0`, a fractional knapsack with one row.
+
+    .. math:: \max\Big\{\sum_iw_i\mu_{p,i}x_i:\ \sum_i\Big(\frac{C\phi_i}\kappa+B\Big)x_i\le B,\
+       0\le x_i\le\lambda_i/\mu_{p,i}\Big\}
+
+    Notes
+    -----
+    Lowering :math:`x_i` by what it feeds into the buffer keeps the decode flows and leaves more
+    room for solo decodes, so some optimum has :math:`q_d=0`, for any kappa > 0. Its decode
+    balance reads :math:`\mu_{s,i}y_{s,i}=\mu_{p,i}x_i`, that is
+    :math:`y_{s,i}=(C\phi_i/\kappa)x_i` by (U1). Put into the solo row of (P40) this is the row
+    above, which implies :math:`\sum_ix_i\le1`; put into the objective it is the profit; and the
+    prefill balance with :math:`q_{p,i}\ge0` is the bound on :math:`x_i`.
+    """
+    value = one_row_knapsack(
+        profit=rates.reward * rates.prefill,
+        weight=rates.decode_work / rates.speed_ratio + rates.batch_slots,
+        capacity=_per_instance(rates, rates.batch_slots),
+        upper=rates.full_prefill,
+    )
+    return _where_impatient(rates, value)
+
+
 def separate_value(rates: Rates) -> Floats:
     r"""Return the value of (P42) by eq. D5, a maximum over one variable, for any kappa > 0."""
     upper, slope = np.broadcast_arrays(rates.full_prefill, rates.decode_work)
@@ -58,6 +82,26 @@ def separate_value(rates: Rates) -> Floats:
         reachable = starts <= most
         best = np.maximum(best, np.where(reachable, revenue, 0.0).max(axis=-1))
     return _where_impatient(rates, best)
+
+
+def one_row_knapsack(*, profit: Floats, weight: Floats, capacity: Floats, upper: Floats) -> Floats:
+    r"""Return the value of a fractional knapsack, by greed.
+
+    .. math:: \max\Big\{\sum p_ix_i:\ \sum k_ix_i\le K,\ 0\le x_i\le b_i\Big\}
+
+    Parameters
+    ----------
+    profit, weight, upper
+        p, k > 0 and b, shape ``(..., classes)``.
+    capacity
+        K, shape ``(...)``.
+    """
+    shape = np.broadcast_shapes(profit.shape, weight.shape, upper.shape)
+    p, k, b = (
+        np.broadcast_to(values, shape).reshape(-1, shape[-1]) for values in (profit, weight, upper)
+    )
+    value, _ = _greedy(p, k, np.broadcast_to(capacity, shape[:-1]).reshape(-1), b)
+    return value.reshape(shape[:-1])
 
 
 def two_row_knapsack(
