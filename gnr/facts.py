@@ -114,13 +114,13 @@ def bottleneck(solution: Solution) -> str:
     if solution.totals is None:
         return f"no plan ({solution.status})"
     scale = (solution.revenue_rate or 0.0) * FULL
-    decode = solution.marginals["mixed_decode_capacity"] or 0.0
+    mixed, solo = (solution.marginals[f"{group}_decode_capacity"] for group in ("mixed", "solo"))
     gain = gpu_gain(solution)
     worth = f"one more GPU would earn {money(gain)} money/s ({money(gain * HOUR)} per hour)"
     if solution.marginals["prefill_capacity"] is None:
-        what = "prefill and decode both bind" if decode > scale else "prefill binds"
+        what = "prefill and decode both bind" if (mixed or 0.0) > scale else "prefill binds"
         return f"Every GPU prefills: {what}; {worth}."
-    if decode > scale:
+    if ((solo if solution.disaggregated else mixed) or 0.0) > scale:
         return f"Decode slots are the bottleneck; {worth}."
     if served_share(solution) < 1 - FULL:
         return "More capacity earns nothing: who is not served pays nothing for it."

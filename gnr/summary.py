@@ -50,7 +50,7 @@ def summarize(solution: Solution) -> Any:
         heading,
         Text(f"Best plan under {solution.scheme} pricing: {earnings(solution)}."),
         Text(
-            f"{share:.1%} of the GPUs prefill and decode (mixed), "
+            f"{share:.1%} of the GPUs {_mixed_group(solution.disaggregated)}, "
             f"{1 - share:.1%} only decode (solo)."
         ),
         Text(bottleneck(solution)),
@@ -70,6 +70,11 @@ def summarize(solution: Solution) -> Any:
     if solution.plan_for_gpus is not None:
         parts.extend(_plan_parts(solution.plan_for_gpus))
     return Group(*parts)
+
+
+def _mixed_group(disaggregated: bool) -> str:
+    """Return what the GPUs do that prefill."""
+    return "only prefill" if disaggregated else "prefill and decode (mixed)"
 
 
 def compare(solutions: Sequence[Solution]) -> Any:
@@ -185,6 +190,8 @@ def _capacity_table(solution: Solution, rates: Rates) -> Table:
         "mixed_decode_capacity": (used.mixed_decode, (slots - 1) * used.prefill),
         "solo_decode_capacity": (used.solo_decode, slots * (1 - used.prefill)),
     }
+    if solution.disaggregated:
+        del rows["mixed_decode_capacity"]
     for capacity, (taken, room) in rows.items():
         gain = capacity_gain(solution, capacity)
         table.add_row(
@@ -200,9 +207,11 @@ def _capacity_table(solution: Solution, rates: Rates) -> Table:
 
 def _plan_parts(plan: Plan) -> list[Any]:
     gpus = "GPU" if plan.gpus == 1 else "GPUs"
+    mixed = f"{plan.mixed_gpus} mixed ({plan.mixed_decode_slots} decode slots)"
+    mixed = f"{plan.mixed_gpus} that only prefill" if plan.disaggregated else mixed
     line = Text(
-        f"Plan for {plan.gpus} {gpus}: {plan.mixed_gpus} mixed ({plan.mixed_decode_slots} decode "
-        f"slots), {plan.solo_gpus} solo ({plan.solo_decode_slots} decode slots)."
+        f"Plan for {plan.gpus} {gpus}: {mixed}, {plan.solo_gpus} solo ({plan.solo_decode_slots} "
+        "decode slots)."
     )
     headings = ("in prefill", "waiting", "chance to solo", "weight mixed", "weight solo", "rank")
     table = _table("targets of the policies, whole cluster", "class", headings)

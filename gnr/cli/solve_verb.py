@@ -30,6 +30,10 @@ def solve(
         bool,
         typer.Option("--empty-decode-buffer", help="Demand that no request waits to decode."),
     ] = False,
+    disaggregated: Annotated[
+        bool,
+        typer.Option("--disaggregated", help="Demand that no GPU decodes while it prefills."),
+    ] = False,
     set_: SetOptions = None,
     json: JsonOption = False,
     out: OutOption = None,
@@ -48,7 +52,10 @@ def solve(
     for source, instance in zip(instances, loaded, strict=True):
         with told_of(source):
             solution = solve_instance(
-                instance, empty_decode_buffer=empty_decode_buffer, options=options
+                instance,
+                empty_decode_buffer=empty_decode_buffer,
+                disaggregated=disaggregated,
+                options=options,
             )
         if gpus is not None and solution.status == "optimal":
             solution = solution.with_plan(gpus)

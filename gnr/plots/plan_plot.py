@@ -119,7 +119,7 @@ def _draw_slots(axes: Any, solution: Solution, bars: list[Bar]) -> None:
         (
             0.0,
             mixed,
-            "prefill + decode",
+            "prefill only" if solution.disaggregated else "prefill + decode",
             [(bar, bar.prefill, True) for bar in bars]
             + [(bar, bar.mixed_decode, False) for bar in bars],
         ),

@@ -121,6 +121,29 @@ def test_set_asks_what_if(capsys: pytest.CaptureFixture[str]) -> None:
     assert document["revenue_rate"] == pytest.approx(297.7031698642446)
 
 
+def test_disaggregated_gpus_are_planned_and_told(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """11.1: class 1 in full, class 0 to (16 - 38.57179 * 0.194953125) / 580.29463 prefill slots."""
+    wanted = ("solve", "two-class", "--disaggregated", "--gpus", "500")
+    code, document = gnr_json(capsys, *wanted)
+    assert code == 0
+    jsonschema.validate(document, read_schema("solve"))
+    assert document["disaggregated"]
+    assert document["provenance"]["options"]["disaggregated"]
+    assert document["revenue_rate"] == pytest.approx(276.2046743)
+    plan = document["plan"]
+    assert plan["disaggregated"]
+    assert (plan["mixed_gpus"], plan["mixed_decode_slots"]) == (105, 0)
+    assert (plan["solo_gpus"], plan["solo_decode_slots"]) == (395, 395 * 16)
+    assert not gnr_json(capsys, "solve", "two-class")[1]["disaggregated"]
+    _, out, _ = gnr(capsys, *wanted, "--out", str(tmp_path))
+    assert "21.0% of the GPUs only prefill, 79.0% only decode" in out
+    assert "105 that only prefill, 395 solo (6320 decode slots)" in out
+    assert "mixed GPUs" not in out
+    assert "prefill only" in (tmp_path / "two-class.plan.svg").read_text()
+
+
 def test_infeasible_instance_says_what_is_short_and_ends_with_1(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
