@@ -33,6 +33,11 @@ from random_instances import REGIMES, random_data
 RELATIVE = 1e-8
 COUNT = 90
 """Random instances in each of the six combinations of regime and scheme."""
+CLOSED_FORMS = (
+    closed_form.bundled_value,
+    closed_form.separate_value,
+    closed_form.disaggregated_value,
+)
 CASES = list(itertools.product(REGIMES, ("bundled", "separate")))
 
 
@@ -87,6 +92,41 @@ def test_empty_decode_buffer_imposed_agrees_with_linprog(regime: str, scheme: st
         assert all(each.decode_queue == 0 for each in solution.classes)
 
 
+@pytest.mark.parametrize(("regime", "scheme"), CASES)
+@pytest.mark.parametrize("empty", [False, True])
+def test_disaggregation_imposed_agrees_with_linprog(regime: str, scheme: str, empty: bool) -> None:
+    demands = {"disaggregated": True, "empty_decode_buffer": empty}
+    for data, instance in instances(regime, scheme, 30, 17):
+        solution = solve(instance, **demands)
+        expected = oracle_of(data, **demands).value
+        assert solution.revenue_rate == pytest.approx(expected, rel=RELATIVE)
+        assert all(each.mixed_decode == 0 for each in solution.classes)
+
+
+@pytest.mark.parametrize("regime", REGIMES)
+def test_bundled_disaggregation_is_a_knapsack_without_a_decode_buffer(regime: str) -> None:
+    for data, instance in instances(regime, "bundled", COUNT, 18):
+        solution = solve(instance, disaggregated=True)
+        expected = oracle_of(data, disaggregated=True).value
+        assert solution.revenue_rate == pytest.approx(expected, rel=RELATIVE)
+        closed = closed_form.disaggregated_value(rates_of(instance))
+        assert float(closed) == pytest.approx(expected, rel=RELATIVE)
+        assert all(each.mixed_decode == each.decode_queue == 0 for each in solution.classes)
+
+
+@pytest.mark.parametrize(("regime", "scheme"), CASES)
+def test_disaggregation_where_some_requests_never_leave(regime: str, scheme: str) -> None:
+    seen = set()
+    for data, instance in instances(regime, scheme, 30, 19, patient=0.5):
+        solution = solve(instance, disaggregated=True)
+        expected = oracle_of(data, disaggregated=True)
+        assert solution.status == expected.status
+        seen.add(solution.status)
+        if solution.status == "optimal":
+            assert solution.revenue_rate == pytest.approx(expected.value, rel=RELATIVE)
+    assert seen == {"optimal", "infeasible"}
+
+
 @pytest.mark.parametrize("program", [bundled_program, separate_program, reduced_program])
 def test_both_routes_to_the_solver_agree(program: Any) -> None:
     for _, instance in instances("above", "bundled", 40, 5, patient=0.2):
@@ -103,6 +143,10 @@ def test_a_large_instance_agrees_with_its_closed_form() -> None:
         instance = build(data, "large")
         closed = getattr(closed_form, f"{scheme}_value")(rates_of(instance))
         assert solve(instance).revenue_rate == pytest.approx(float(closed), rel=RELATIVE)
+    instance = build(random_data(np.random.default_rng(6), classes=1500), "large")
+    closed = closed_form.disaggregated_value(rates_of(instance))
+    disaggregated = solve(instance, disaggregated=True)
+    assert disaggregated.revenue_rate == pytest.approx(float(closed), rel=RELATIVE)
 
 
 def test_closed_forms_of_a_batch_are_those_of_its_members() -> None:
@@ -120,15 +164,14 @@ def test_closed_forms_of_a_batch_are_those_of_its_members() -> None:
             for field in (*gpu, *(f for f in Rates.__dataclass_fields__ if f not in gpu))
         }
     )
-    for closed in (closed_form.bundled_value, closed_form.separate_value):
+    for closed in CLOSED_FORMS:
         single = [float(closed(each)) for each in members]
         assert closed(batch) == pytest.approx(single, rel=1e-13)
 
 
 def test_closed_forms_do_not_speak_of_classes_that_never_leave() -> None:
     rates = rates_of(build(random_data(np.random.default_rng(8), patient=1.0), "x"))
-    assert np.isnan(closed_form.bundled_value(rates))
-    assert np.isnan(closed_form.separate_value(rates))
+    assert all(np.isnan(closed(rates)) for closed in CLOSED_FORMS)
 
 
 def multipliers_of(solution: Solution) -> Multipliers:
@@ -219,12 +262,14 @@ def test_wild_magnitudes_are_solved_rightly_or_not_called_optimal(
 
 
 @pytest.mark.parametrize("regime", REGIMES)
-@pytest.mark.parametrize("empty", [False, True])
-def test_missing_gpus_are_just_enough(regime: str, empty: bool) -> None:
+@pytest.mark.parametrize(
+    "demands", [{}, {"empty_decode_buffer": True}, {"disaggregated": True}], ids=str
+)
+def test_missing_gpus_are_just_enough(regime: str, demands: dict[str, bool]) -> None:
     """All rates divided by the growth told: feasible with 1e-6 more GPUs, not with 1e-6 less."""
     explained = 0
     for data, instance in instances(regime, "bundled", 60, 14, patient=0.6):
-        solution = solve(instance, empty_decode_buffer=empty)
+        solution = solve(instance, **demands)
         if solution.status != "infeasible":
             continue
         growth = 1 + solution.shortfall[-1].by
@@ -236,7 +281,7 @@ def test_missing_gpus_are_just_enough(regime: str, empty: bool) -> None:
             scaled = copy.deepcopy(data)
             for each in scaled["classes"]:
                 each["arrival_rate"] /= factor
-            assert oracle_of(scaled, empty_decode_buffer=empty).status == status
+            assert oracle_of(scaled, **demands).status == status
         explained += 1
     assert explained >= 10
 

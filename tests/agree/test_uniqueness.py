@@ -35,7 +35,18 @@ def cases(seed: int, count: int) -> Any:
         )
 
 
-def extents(data: dict[str, Any], rates: Rates, rng: np.random.Generator) -> dict[str, float]:
+def fill_disaggregated(data: dict[str, Any]) -> None:
+    """Scale the arrivals so that disaggregated GPUs serve them all with nothing to spare."""
+    rates = rates_of(build(data, "random"))
+    solo = rates.decode_work / rates.speed_ratio + rates.batch_slots
+    load = float(solo @ rates.full_prefill) / rates.batch_slots
+    for each in data["classes"]:
+        each["arrival_rate"] /= load
+
+
+def extents(
+    data: dict[str, Any], rates: Rates, rng: np.random.Generator, **demands: bool
+) -> dict[str, float]:
     """Return the relative extent of the optimal face in each group of variables."""
     face = getattr(linprog_oracle, f"{data['prices']['scheme']}_face")
     work = rates.decode_work * rates.full_prefill
@@ -46,22 +57,23 @@ def extents(data: dict[str, Any], rates: Rates, rng: np.random.Generator) -> dic
         direction = np.zeros((5, rates.classes))
         coefficients = rng.uniform(0.5, 1.5, rates.classes) * rng.choice([-1, 1], rates.classes)
         direction[group] = coefficients / size
-        low, high = face(data, direction.ravel())
+        low, high = face(data, direction.ravel(), **demands)
         found[name] = high - low
     return found
 
 
-def test_uniqueness_is_reported_as_it_is() -> None:
+@pytest.mark.parametrize("disaggregated", [False, True])
+def test_uniqueness_is_reported_as_it_is(disaggregated: bool) -> None:
     rng = np.random.default_rng(20)
     verdicts: dict[bool, int] = {True: 0, False: 0}
     for data in cases(21, 216):
         instance = build(data, "random")
-        solution = solve(instance)
+        solution = solve(instance, disaggregated=disaggregated)
         if solution.status != "optimal":
             continue
         assert solution.unique is not None
         rates = rates_of(instance)
-        for name, extent in extents(data, rates, rng).items():
+        for name, extent in extents(data, rates, rng, disaggregated=disaggregated).items():
             claimed = getattr(solution.unique, name)
             if name.endswith("queue") and not np.all(rates.patience_rate > 0):
                 assert claimed is False, "queues of classes that never leave are open"
@@ -71,18 +83,23 @@ def test_uniqueness_is_reported_as_it_is() -> None:
     assert min(verdicts.values()) >= 100, "both answers were put to the test"
 
 
-def test_marginal_values_lie_between_right_and_left_derivative() -> None:
+@pytest.mark.parametrize("disaggregated", [False, True])
+def test_marginal_values_lie_between_right_and_left_derivative(disaggregated: bool) -> None:
     kinks = 0
-    for data in cases(22, 108):
+    for number, data in enumerate(cases(22, 108)):
+        if disaggregated and number % 2:
+            fill_disaggregated(data)
         instance = build(data, "random")
-        solution = solve(instance)
+        solution = solve(instance, disaggregated=disaggregated)
         if solution.status != "optimal":
             continue
         assert solution.unique is not None
         for i, each in enumerate(solution.classes):
             step = 1e-5 * data["classes"][i]["arrival_rate"]
             scheme = data["prices"]["scheme"]
-            quotients = linprog_oracle.marginal_range(data, scheme, i, step)
+            quotients = linprog_oracle.marginal_range(
+                data, scheme, i, step, disaggregated=disaggregated
+            )
             value = each.marginal_value
             ends = solution.unique.ranges.marginal_value.get(each.name, (value, value))
             kinks += ends[0] != ends[1]

@@ -4,8 +4,10 @@ from typing import Any
 
 import pytest
 
+from gnr.facts import bottleneck
 from gnr.instance import Instance
 from gnr.models.steady_state import solve
+from gnr.plan import Occupancy
 from gnr.reading import build
 
 
@@ -158,3 +160,78 @@ def test_impatient_requests_make_room_for_those_that_never_leave() -> None:
     assert solution.revenue_rate == pytest.approx(4 / 3)
     assert solution.unique is not None
     assert solution.unique.prefill_queue is False, "the queue of class 0 is open"
+
+
+def test_disaggregated_gpus_share_their_slots_with_nobody() -> None:
+    """y_m = 0: a prefill slot takes B = 2 solo slots and keeps C phi / kappa = 2 more busy.
+
+    4 x <= 2: x = 1/2 of 1, y_s = 1 = B (1 - x), R = 2 x = 1 (4/3 where GPUs mix). A solo slot
+    more earns delta = 1/2, a GPU B delta = 1; w mu_s = delta + eta mu_s: eta = 1.
+    """
+    solution = solve(cluster({}), disaggregated=True)
+    (only,) = solution.classes
+    assert solution.revenue_rate == pytest.approx(1)
+    assert (only.prefill, only.mixed_decode, only.solo_decode) == pytest.approx((1 / 2, 0, 1))
+    assert (only.prefill_queue, only.decode_queue) == pytest.approx((1, 0))
+    assert list(solution.marginals.values()) == pytest.approx([0, 0, 1 / 2], abs=1e-12)
+    assert solution.gpu_value == pytest.approx(1)
+    assert (only.marginal_value, only.decode_marginal) == pytest.approx((0, 1), abs=1e-12)
+    assert solution.tpot is not None
+    assert (solution.tpot.capacity, solution.tpot.token_mean) == pytest.approx((1, 1))
+    assert "Decode slots are the bottleneck" in bottleneck(solution)
+    assert solution.unique is not None
+    assert all(getattr(solution.unique, name) for name in (*Occupancy.model_fields, "marginals"))
+
+
+def test_disaggregation_of_slow_solo_gpus_needs_no_backlog() -> None:
+    """kappa = 1/4, B = 2: (2 * 4 + 2) x <= 2: x = 1/5, R = 2/5, and nothing waits to decode."""
+    solution = solve(cluster({}, decode_only=4.0), disaggregated=True)
+    (only,) = solution.classes
+    assert solution.revenue_rate == pytest.approx(2 / 5)
+    assert (only.prefill, only.solo_decode) == pytest.approx((1 / 5, 8 / 5))
+    assert only.decode_queue == 0
+
+
+def test_the_plan_of_disaggregated_gpus_has_no_mixed_decode_slots() -> None:
+    """x = 1/2, y_s = 1: of 4 GPUs 2 prefill; of 3 GPUs too, and 3 decodes meet 2 solo slots."""
+    solution = solve(cluster({}), disaggregated=True)
+    fitting, crowded = solution.plan(4), solution.plan(3)
+    assert fitting.disaggregated
+    assert (fitting.mixed_gpus, fitting.mixed_decode_slots, fitting.solo_decode_slots) == (2, 0, 4)
+    assert fitting.classes[0].solo_probability == 1
+    assert fitting.warnings == ()
+    assert (crowded.mixed_gpus, crowded.mixed_decode_slots, crowded.solo_decode_slots) == (2, 0, 2)
+    (told,) = crowded.warnings
+    assert "3.0 decodes on solo GPUs" in told
+    assert "room for 2" in told
+
+
+def test_disaggregated_gpus_that_only_prefill_where_prompts_pay() -> None:
+    """c_p = 0.1, c_d = 1, kappa = 1, lambda = 2: a prefill pays 10, the B = 2 slots it takes 2.
+
+    X = 1 (of 2), R = 10, q_p = (2 - 1)/0.5, q_d = 1/0.5. A solo slot more would decode and earn
+    1, one fewer costs half a prefill, 5; a prefill slot more earns nothing, one fewer 10 - 2.
+    """
+    solution = solve(
+        cluster({"arrival_rate": 2}, scheme="separate", prompt_token=0.1), disaggregated=True
+    )
+    (only,) = solution.classes
+    assert solution.revenue_rate == pytest.approx(10)
+    assert (only.prefill, only.mixed_decode, only.solo_decode) == (1, 0, 0)
+    assert (only.prefill_queue, only.decode_queue) == pytest.approx((2, 2))
+    assert solution.gpu_value == pytest.approx(10)
+    assert solution.unique is not None
+    ends = solution.unique.ranges.marginals
+    assert set(ends) == {"prefill_capacity", "solo_decode_capacity"}
+    assert ends["prefill_capacity"] == pytest.approx((0, 8), abs=1e-6)
+    assert ends["solo_decode_capacity"] == pytest.approx((1, 5))
+    assert bottleneck(solution).startswith("Every GPU prefills: prefill binds; one more GPU")
+    assert solution.unique.mixed_decode
+    assert solution.unique.solo_decode
+
+
+def test_disaggregated_gpus_can_be_too_few_for_requests_that_never_leave() -> None:
+    """theta = 0, lambda = 1: weight 4 of 2, so x = 1/2 fits; 1 + C phi / (kappa B) = 2 GPUs do."""
+    solution = solve(cluster({"patience_rate": 0}), disaggregated=True)
+    assert solution.status == "infeasible"
+    assert [each.by for each in solution.shortfall] == pytest.approx([1 / 2, 1])

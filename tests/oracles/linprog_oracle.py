@@ -78,7 +78,12 @@ def _maximise(p: _Program) -> tuple[str, Array, Array, Array]:
     return "optimal", found.x * p.unit, ub_dual, eq_dual
 
 
-def _program(data: dict[str, Any], scheme: str, empty_decode_buffer: bool = False) -> _Program:
+def _program(
+    data: dict[str, Any],
+    scheme: str,
+    empty_decode_buffer: bool = False,
+    disaggregated: bool = False,
+) -> _Program:
     """(P40), or (P42) for scheme "separate"; rates by (P3)-(P4), rewards by (P21).
 
     The balances are written mu_p x + theta q_p = lambda and mu_m y_m + mu_s y_s + theta q_d -
@@ -102,7 +107,8 @@ def _program(data: dict[str, Any], scheme: str, empty_decode_buffer: bool = Fals
     prefill = [np.diag(mu_p), none, none, np.diag(theta), none]
     decode = [-np.diag(mu_p), np.diag(mu_m), np.diag(mu_s), none, np.diag(theta)]
     free, patient = np.where(theta > 0, np.inf, 0.0), np.where(theta > 0, theta, 1.0)
-    upper = [one * np.inf, one * np.inf, one * np.inf, free, zero if empty_decode_buffer else free]
+    mixed = zero if disaggregated else one * np.inf
+    upper = [one * np.inf, mixed, one * np.inf, free, zero if empty_decode_buffer else free]
     flow = np.where(lam > 0, lam, 1.0)
     return _Program(
         cost=cost,
@@ -122,20 +128,20 @@ def _optimum(status: str, value: float, z: Array, capacity: Array, balance: Arra
     return Optimum(status, value, x, y_m, y_s, q_p, q_d, alpha, beta, delta, phi, eta)
 
 
-def _solve(data: dict[str, Any], scheme: str, empty_decode_buffer: bool = False) -> Optimum:
-    program = _program(data, scheme, empty_decode_buffer)
+def _solve(data: dict[str, Any], scheme: str, **demands: bool) -> Optimum:
+    program = _program(data, scheme, **demands)
     status, z, capacity, balance = _maximise(program)
     return _optimum(status, float(program.cost @ z), z, capacity, balance)
 
 
-def bundled(data: dict[str, Any], *, empty_decode_buffer: bool = False) -> Optimum:
-    """Solve (P40), with q_d = 0 imposed if asked."""
-    return _solve(data, "bundled", empty_decode_buffer)
+def bundled(data: dict[str, Any], **demands: bool) -> Optimum:
+    """Solve (P40); demands: ``empty_decode_buffer`` imposes q_d = 0, ``disaggregated`` y_m = 0."""
+    return _solve(data, "bundled", **demands)
 
 
-def separate(data: dict[str, Any], *, empty_decode_buffer: bool = False) -> Optimum:
-    """Solve (P42), with q_d = 0 imposed if asked."""
-    return _solve(data, "separate", empty_decode_buffer)
+def separate(data: dict[str, Any], **demands: bool) -> Optimum:
+    """Solve (P42); demands as for `bundled`."""
+    return _solve(data, "separate", **demands)
 
 
 def reduced(data: dict[str, Any]) -> Optimum:
@@ -166,8 +172,10 @@ def reduced(data: dict[str, Any]) -> Optimum:
     return _optimum(status, value, np.concatenate([z, q_d]), ub_dual[:3], balance)
 
 
-def _face(data: dict[str, Any], scheme: str, direction: npt.ArrayLike) -> tuple[float, float]:
-    program, along = _program(data, scheme), np.asarray(direction, dtype=np.float64)
+def _face(
+    data: dict[str, Any], scheme: str, direction: npt.ArrayLike, **demands: bool
+) -> tuple[float, float]:
+    program, along = _program(data, scheme, **demands), np.asarray(direction, dtype=np.float64)
     status, best, _, _ = _maximise(program)
     value = float(program.cost @ best)
     ends = []
@@ -185,17 +193,23 @@ def _face(data: dict[str, Any], scheme: str, direction: npt.ArrayLike) -> tuple[
     return ends[0], ends[1]
 
 
-def bundled_face(data: dict[str, Any], direction: npt.ArrayLike) -> tuple[float, float]:
+def bundled_face(
+    data: dict[str, Any], direction: npt.ArrayLike, **demands: bool
+) -> tuple[float, float]:
     """Least and largest direction @ (x, y_m, y_s, q_p, q_d) over the optima of (P40)."""
-    return _face(data, "bundled", direction)
+    return _face(data, "bundled", direction, **demands)
 
 
-def separate_face(data: dict[str, Any], direction: npt.ArrayLike) -> tuple[float, float]:
+def separate_face(
+    data: dict[str, Any], direction: npt.ArrayLike, **demands: bool
+) -> tuple[float, float]:
     """Least and largest direction @ (x, y_m, y_s, q_p, q_d) over the optima of (P42)."""
-    return _face(data, "separate", direction)
+    return _face(data, "separate", direction, **demands)
 
 
-def marginal_range(data: dict[str, Any], scheme: str, cls: int, step: float) -> tuple[float, float]:
+def marginal_range(
+    data: dict[str, Any], scheme: str, cls: int, step: float, **demands: bool
+) -> tuple[float, float]:
     """Right and left difference quotient of the optimal value in lambda_cls (4.4, iii).
 
     By concavity right <= phi-hat <= left; nan where a shifted program is infeasible.
@@ -204,5 +218,5 @@ def marginal_range(data: dict[str, Any], scheme: str, cls: int, step: float) -> 
     for shift in (step, 0.0, -step):
         moved = copy.deepcopy(data)
         moved["classes"][cls]["arrival_rate"] += shift
-        values.append(_solve(moved, scheme).value)
+        values.append(_solve(moved, scheme, **demands).value)
     return (values[0] - values[1]) / step, (values[1] - values[2]) / step

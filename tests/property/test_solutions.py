@@ -1,6 +1,7 @@
 """What must hold of every solution: scaling, relabelling, more capacity, convexity in prices."""
 
 import copy
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from gnr.models.point import (
 )
 from gnr.models.steady_state import solve
 from gnr.models.verification import infeasibility, suboptimality
-from gnr.rates import rates_of
+from gnr.rates import Rates, rates_of
 from gnr.reading import build
 from random_feasible import random_feasible_point
 from random_instances import REGIMES, random_data
@@ -36,9 +37,9 @@ raw = st.builds(
 often = settings(max_examples=40, deadline=None, derandomize=True)
 
 
-def value(data: dict[str, Any]) -> float:
+def value(data: dict[str, Any], **demands: bool) -> float:
     """Return the optimal value, -inf if infeasible."""
-    solution = solve(build(data, "random"))
+    solution = solve(build(data, "random"), **demands)
     return -np.inf if solution.revenue_rate is None else solution.revenue_rate
 
 
@@ -93,6 +94,30 @@ def test_more_demand_of_impatient_classes_never_hurts(data: dict[str, Any], fact
 
 
 @often
+@given(raw, st.booleans())
+def test_disaggregation_never_earns_more(data: dict[str, Any], empty: bool) -> None:
+    free = value(data, empty_decode_buffer=empty)
+    assert value(data, empty_decode_buffer=empty, disaggregated=True) <= free * (1 + 1e-9)
+
+
+@often
+@given(raw)
+def test_disaggregated_plans_are_feasible_and_decode_on_solo_slots_only(
+    data: dict[str, Any],
+) -> None:
+    solution = solve(build(data, "x"), disaggregated=True)
+    if solution.status != "optimal":
+        return
+    assert infeasibility(rates_of(solution.instance), _point(solution)) <= 1e-9
+    assert all(each.mixed_decode == 0 for each in solution.classes)
+    if data["prices"]["scheme"] == "bundled":
+        assert all(each.decode_queue == 0 for each in solution.classes)
+    plan = solution.plan(1000)
+    assert plan.mixed_decode_slots == 0
+    assert plan.solo_decode_slots == (1000 - plan.mixed_gpus) * data["gpu"]["batch_slots"]
+
+
+@often
 @given(raw, st.randoms(use_true_random=False))
 def test_relabelling_the_classes_changes_nothing_that_is_unique(
     data: dict[str, Any], random: Any
@@ -114,8 +139,10 @@ def test_relabelling_the_classes_changes_nothing_that_is_unique(
 
 
 @often
-@given(raw, st.integers(0, 1000))
-def test_weak_duality_bounds_what_a_feasible_point_misses(data: dict[str, Any], seed: int) -> None:
+@given(raw, st.integers(0, 1000), st.booleans())
+def test_weak_duality_bounds_what_a_feasible_point_misses(
+    data: dict[str, Any], seed: int, disaggregated: bool
+) -> None:
     """Any multipliers at all give a bound on the distance of any feasible point to the optimum."""
     data["classes"] = [each for each in data["classes"] if each["patience_rate"]]
     if not data["classes"]:
@@ -125,15 +152,17 @@ def test_weak_duality_bounds_what_a_feasible_point_misses(data: dict[str, Any], 
     weights = {"bundled": bundled_weights, "separate": separate_weights}[data["prices"]["scheme"]](
         rates
     )
-    best = value(data)
+    best = value(data, disaggregated=disaggregated)
+    program = Program(rates, weights, empty_decode_buffer=False, disaggregated=disaggregated)
     for _ in range(5):
         point = random_feasible_point(rng, rates)
+        point = _without_mixed_decodes(rates, point) if disaggregated else point
         guess = Multipliers(
             *(rng.normal(size=3) * best / rates.batch_slots),
             rng.normal(size=rates.classes) * rates.reward,
             rng.normal(size=rates.classes) * rates.reward,
         )
-        bound = suboptimality(Program(rates, weights, False), guess, point)
+        bound = suboptimality(program, guess, point)
         revenue = weights.revenue(rates, point)
         assert bound >= (best - revenue) / revenue * (1 - 1e-9)
 
@@ -168,12 +197,39 @@ def test_algorithm_0_drains_the_buffer_of_any_feasible_point_at_the_same_value(
         with pytest.raises(ValueError, match="kappa"):
             drain_decode_buffer(rates, point)
         return
+    _check_drained(rates, point)
+
+
+@often
+@given(raw, st.integers(0, 1000))
+def test_algorithm_0_drains_a_buffer_beside_solo_decodes_for_any_speed_ratio(
+    data: dict[str, Any], seed: int
+) -> None:
+    data["classes"] = [each for each in data["classes"] if each["patience_rate"]]
+    if not data["classes"]:
+        return
+    rates = rates_of(build(data, "x"))
+    point = random_feasible_point(np.random.default_rng(seed), rates)
+    _check_drained(rates, _without_mixed_decodes(rates, point))
+
+
+def _check_drained(rates: Rates, point: Point) -> None:
     drained = drain_decode_buffer(rates, point)
     weights = bundled_weights(rates)
     assert np.all(drained.decode_queue == 0)
     assert infeasibility(rates, drained) <= 1e-12
     assert weights.revenue(rates, drained) == pytest.approx(weights.revenue(rates, point))
     assert drained.decode_work(rates) == pytest.approx(point.decode_work(rates))
+
+
+def _without_mixed_decodes(rates: Rates, point: Point) -> Point:
+    """Return the point with its mixed decodes sent to the decode buffer."""
+    stopped = rates.mixed_decode * point.mixed_decode / rates.patience_rate
+    return replace(
+        point,
+        mixed_decode=np.zeros(rates.classes),
+        decode_queue=point.decode_queue + stopped,
+    )
 
 
 def _point(solution: Any) -> Point:

@@ -14,12 +14,16 @@ from gnr.models.steady_state import solve
 from gnr.models.verification import ACCEPTED_ERROR, infeasibility, suboptimality
 from gnr.rates import rates_of
 from gnr.reading import load
+from gnr.result import Solution
 
 
 @pytest.fixture
 def base() -> tuple[Instance, Point, Multipliers]:
     instance = load("two-class")
-    solution = solve(instance)
+    return instance, *_numbers(solve(instance))
+
+
+def _numbers(solution: Solution) -> tuple[Point, Multipliers]:
     point = Point(
         *(
             np.array([getattr(each, field) for each in solution.classes])
@@ -31,7 +35,7 @@ def base() -> tuple[Instance, Point, Multipliers]:
         np.array([each.marginal_value for each in solution.classes]),
         np.array([each.decode_marginal for each in solution.classes]),
     )
-    return instance, point, multipliers
+    return point, multipliers
 
 
 def bound(instance: Instance, point: Point, multipliers: Multipliers) -> float:
@@ -66,6 +70,19 @@ def test_a_multiplier_moved_by_a_millionth_or_of_wrong_sign_fails(
     instance, point, multipliers = base
     moved = replace(multipliers, **{field: getattr(multipliers, field) * factor})
     assert bound(instance, point, moved) > ACCEPTED_ERROR
+
+
+def test_a_disaggregated_optimum_passes_without_the_columns_of_mixed_decodes_only() -> None:
+    """Mixed decodes would earn more: their dual constraints are violated, and must not count."""
+    solution = solve(load("two-class"), disaggregated=True)
+    point, multipliers = _numbers(solution)
+    rates = rates_of(solution.instance)
+    program = Program(rates, bundled_weights(rates), False, disaggregated=True)
+    assert suboptimality(program, multipliers, point) <= 1e-14
+    assert suboptimality(replace(program, disaggregated=False), multipliers, point) > 0.01
+    for field in ("solo_decode_capacity", "marginal_value", "decode_marginal"):
+        moved = replace(multipliers, **{field: getattr(multipliers, field) * (1 - 1e-6)})
+        assert suboptimality(program, moved, point) > ACCEPTED_ERROR
 
 
 class Liar:
