@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from gnr.arrays import Floats
+from gnr.arrays import Flags, Floats
 from gnr.errors import InputError, Problem
 from gnr.rates import Rates
 from gnr.schema_errors import show
@@ -209,7 +209,7 @@ def price_index_ranks(prefill: Floats, marginal_value: Floats, reward: Floats) -
     Admitted classes are ranked by decreasing marginal value; those whose marginal value is 0,
     the marginal classes, share the last rank; classes that are shut out have none.
     """
-    marginal = marginal_value <= ZERO_MARGINAL * reward
+    marginal = worth_nothing(marginal_value, reward)
     admitted = [i for i in range(len(prefill)) if prefill[i] > 0]
     valuable = sorted((i for i in admitted if not marginal[i]), key=lambda i: -marginal_value[i])
     ranks: list[int | None] = [None] * len(prefill)
@@ -219,6 +219,15 @@ def price_index_ranks(prefill: Floats, marginal_value: Floats, reward: Floats) -
         if marginal[i]:
             ranks[i] = len(valuable) + 1
     return ranks
+
+
+def worth_nothing(marginal_value: Floats, reward: Floats) -> Flags:
+    """Return whether one more request of each class earns nothing more, to rounding (section 12).
+
+    Arguments are in money per request; all arrays have shape ``(classes,)``. An admitted class
+    for which this is true is a marginal one.
+    """
+    return marginal_value <= ZERO_MARGINAL * reward
 
 
 def _shares(flow: Floats) -> Floats:

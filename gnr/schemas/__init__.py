@@ -14,6 +14,7 @@ from gnr.drawing import Drawing
 from gnr.instance import Instance
 from gnr.load_report import LoadReport
 from gnr.result import Solution
+from gnr.router_export import RouterPlan, VllmPriorities
 from gnr.simulation import Simulation
 
 
@@ -55,6 +56,8 @@ DOCUMENTS: dict[str, type[BaseModel]] = {
     "check": LoadReport,
     "solve": Solution,
     "draw": Drawing,
+    "export": RouterPlan,
+    "export-vllm-priority": VllmPriorities,
     "simulate": Simulation,
     "converge": Convergence,
     "error": ErrorDocument,

@@ -14,7 +14,8 @@ FOLDERS = ("gnr", "models", "proofs", "validation", "instances")
 SOURCES = sorted(file for folder in FOLDERS for file in (ROOT / folder).rglob("*.py"))
 DOMAIN = {
     "arrays", "atomic", "checks", "convergence", "errors", "instance", "network", "overrides",
-    "plan", "provenance", "rates", "reading", "result", "schema_errors", "simulation", "_version",
+    "plan", "provenance", "rates", "reading", "result", "router_export", "schema_errors",
+    "simulation", "_version",
 }  # fmt: skip
 """The domain modules of `gnr/`; the others are ways in."""
 PUBLIC = {
