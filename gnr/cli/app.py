@@ -16,6 +16,7 @@ from gnr.cli import (
     check_verb,
     converge_verb,
     draw_verb,
+    export_verb,
     new_verb,
     simulate_verb,
     solve_verb,
@@ -35,6 +36,7 @@ app.command("new", short_help="Write an instance file to start from.")(new_verb.
 app.command("check", short_help="Check instance files; tell their load.")(check_verb.check)
 app.command("solve", short_help="Find the optimal plan and its prices.")(solve_verb.solve)
 app.command("draw", short_help="Draw the network with the optimal flows.")(draw_verb.draw)
+app.command("export", short_help="Hand the plan to a router or an engine.")(export_verb.export)
 app.command("simulate", short_help="Simulate n GPUs; compare with the optimum.")(
     simulate_verb.simulate
 )

@@ -43,7 +43,7 @@ def test_help_names_every_verb_and_no_arguments_mean_help(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     _, shown, _ = gnr(capsys, "--help")
-    for verb in ("new", "check", "solve", "draw", "simulate", "converge"):
+    for verb in ("new", "check", "solve", "draw", "export", "simulate", "converge"):
         assert f"\n  {verb} " in shown
         assert gnr(capsys, verb, "--help")[0] == 0
     assert gnr(capsys)[:2] == (0, shown)
@@ -294,6 +294,10 @@ def test_draw_of_an_infeasible_instance_is_a_negative_with_a_warning(
         ("solve", "two-class", "--set", "gpu.batch_slots=1"),
         ("solve", "two-class", "--out", os.devnull),
         ("draw", "two-class", "--format", "bmp"),
+        ("export", "two-class"),
+        ("export", "two-class", "--gpus", "0"),
+        ("export", "two-class", "--gpus", "5", "--format", "yaml"),
+        ("export", "two-class", "--gpus", "5", "--out", os.devnull),
         ("frobnicate",),
     ],
 )

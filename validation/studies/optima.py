@@ -1,5 +1,8 @@
 """The optima that a simulation is planned by and held against."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from gnr.errors import InputError, NoOptimumError, Problem
 from gnr.instance import Instance
 from gnr.models.steady_state import solve as solve_program
@@ -9,8 +12,14 @@ from gnr.validation.policies import PooledPolicy
 ACCOUNTINGS = ("bundled", "separate")
 
 
-def optimum(instance: Instance, scheme: str, *, empty_decode_buffer: bool = False) -> Solution:
-    """Return the optimum of `instance` under a pricing scheme.
+def optimum(
+    instance: Instance,
+    scheme: str,
+    *,
+    empty_decode_buffer: bool = False,
+    options: Mapping[str, Any] | None = None,
+) -> Solution:
+    """Return the optimum of `instance` under a pricing scheme; `options` go into its provenance.
 
     Raises
     ------
@@ -35,6 +44,7 @@ def optimum(instance: Instance, scheme: str, *, empty_decode_buffer: bool = Fals
     solution = solve_program(
         instance.model_copy(update={"prices": prices}),
         empty_decode_buffer=empty_decode_buffer,
+        options=options,
     )
     if solution.status != "optimal":
         short = [f"{each.requirement} by {each.by:.4g} {each.unit}" for each in solution.shortfall]
