@@ -31,6 +31,39 @@ class RevenueEstimate(Estimate):
     """Probability with which the interval covers."""
 
 
+class Latency(BaseModel):
+    """How long requests took, s.
+
+    Means over the replications in which there was one, null with fewer than two. Requests that
+    left while waiting are in no mean.
+    """
+
+    model_config = _FROZEN
+
+    wait_prefill: Estimate | None
+    """Mean wait of the requests whose prefill started."""
+    wait_decode: Estimate | None
+    """Mean wait of the requests whose decode started, from the end of prefill."""
+    ttft: Estimate | None
+    """Mean time to first token, from arrival to the end of prefill."""
+    ttft_p50: Estimate | None
+    ttft_p95: Estimate | None
+    ttft_p99: Estimate | None
+    """Quantiles of the time to first token over requests, within 3 %."""
+    tpot_p50: Estimate | None
+    tpot_p95: Estimate | None
+    tpot_p99: Estimate | None
+    """Quantiles over requests of the mean time per output token while decoding."""
+    end_to_end: Estimate | None
+    """Mean time from arrival to the last token."""
+    end_to_end_p50: Estimate | None
+    end_to_end_p95: Estimate | None
+    end_to_end_p99: Estimate | None
+    """Quantiles of the end-to-end time over requests."""
+    kv_transfers: Estimate | None
+    """Decodes that started on another GPU than their prefill, a fraction of all that started."""
+
+
 class ClassSimulation(BaseModel):
     """What was measured of one class; occupancies are time averages per GPU."""
 
@@ -57,6 +90,8 @@ class ClassSimulation(BaseModel):
     tpot: Estimate | None
     """Mean iteration time over the class's output tokens, s, over the replications in which it
     decoded; null with fewer than two."""
+    latency: Latency | None
+    """Of the class's requests; null for the pooled chain, which has no single requests."""
 
 
 class WarmupCheck(BaseModel):
@@ -100,6 +135,8 @@ class Simulation(BaseModel):
     """Name of the policy."""
     fidelity: Literal["pooled", "per-gpu"]
     """Which cluster was simulated (10.1(d'))."""
+    lengths: str
+    """Law of prompt and output lengths; their means are those of the instance."""
     gpus: int
     """n."""
     replications: int
@@ -127,6 +164,8 @@ class Simulation(BaseModel):
     lp_revenue_rate, to rounding. `flow_errors` is what a finite run adds."""
     classes: tuple[ClassSimulation, ...]
     """By class, in file order."""
+    latency: Latency | None
+    """Of all requests; null for the pooled chain."""
     planned: dict[str, Occupancy]
     """The plan's fluid point by class, per GPU: what the occupancies would be at n = infinity
     under a policy that keeps the planned split."""

@@ -14,7 +14,8 @@ import numpy as np
 from gnr.arrays import Floats
 from gnr.network import Kind, Station
 from gnr.plan import Plan
-from gnr.validation.policies import GateIndex, PooledPolicy
+from gnr.validation.policies.gates import GateIndex
+from gnr.validation.policies.policy import Policy
 
 
 class Row(IntEnum):
@@ -113,7 +114,7 @@ class Chain:
         return SPLIT_ROWS if self.split_buffers else SHARED_ROWS
 
 
-def compile_chain(network: Any, plan: Plan, policy: PooledPolicy) -> Chain:
+def compile_chain(network: Any, plan: Plan, policy: Policy) -> Chain:
     """Return the chain of `network` under `policy` with the numbers of `plan`.
 
     Parameters
@@ -123,7 +124,7 @@ def compile_chain(network: Any, plan: Plan, policy: PooledPolicy) -> Chain:
     plan
         A plan for the same classes.
     policy
-        One of `gnr.validation.policies.POOLED`.
+        One of `gnr.validation.policies.POLICIES`; what looks at single GPUs is left out.
 
     Raises
     ------
@@ -137,7 +138,7 @@ def compile_chain(network: Any, plan: Plan, policy: PooledPolicy) -> Chain:
     )
     flat = np.zeros(len(names))
     each = plan.classes
-    weighted = policy.weighted
+    weighted = policy.router.weighted
     return Chain(
         names=names,
         gpus=plan.gpus,
@@ -147,11 +148,11 @@ def compile_chain(network: Any, plan: Plan, policy: PooledPolicy) -> Chain:
         mixed_decode_slots=float(plan.mixed_decode_slots),
         solo_decode_slots=float(plan.solo_decode_slots),
         gate=policy.gate(plan) if policy.gate else None,
-        split_buffers=policy.split_buffers,
+        split_buffers=policy.router.split,
         solo_probability=np.array([one.solo_probability for one in each]),
         mixed_weight=np.array([one.mixed_weight for one in each]) if weighted else flat,
         solo_weight=np.array([one.solo_weight for one in each]) if weighted else flat,
-        planned=_planned(plan, policy.split_buffers),
+        planned=_planned(plan, policy.router.split),
     )
 
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from gnr.arrays import Floats
 from gnr.validation.chain import Chain, Row
-from gnr.validation.policies import GateIndex
+from gnr.validation.policies.gates import GateIndex
 
 STEPS_PER_CLOCK = 10
 """Steps in the mean time of the fastest clock."""

@@ -1,9 +1,9 @@
 """Many independent chains side by side: one lane per replication, cluster size and instance."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import TypeAlias
+from typing import Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,15 +51,21 @@ class Lanes:
             events=np.zeros(lanes),
         )
 
-    def since(self, earlier: "Lanes") -> "Lanes":
+    def since(self, earlier: Self) -> Self:
         """Return the present state with the records since `earlier` only."""
-        return Lanes(
-            state=self.state,
-            integral=self.integral - earlier.integral,
-            count=self.count - earlier.count,
-            clock=self.clock - earlier.clock,
-            events=self.events - earlier.events,
-        )
+        records = {
+            name: value if name == "state" else value - vars(earlier)[name]
+            for name, value in vars(self).items()
+        }
+        return replace(self, **records)
+
+    def joined(self, later: Self) -> Self:
+        """Return these lanes and then the `later` ones."""
+        records = {
+            name: np.concatenate([value, vars(later)[name]], axis=-1)
+            for name, value in vars(self).items()
+        }
+        return replace(self, **records)
 
     def mean_state(self) -> Floats:
         """Return time averages of the state, requests, shape ``(classes, 6, lanes)``."""

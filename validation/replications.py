@@ -23,8 +23,8 @@ HORIZON_CONSTANTS = 10.0
 LONGEST_HORIZON_CONSTANTS = 600.0
 """Longest window in slowest time constants; small clusters are noisy and cheap."""
 
-GPU_SECONDS = 4e6
-"""GPU-seconds of a window between these two."""
+GPU_SECONDS = {"pooled": 4e6, "per-gpu": 4e5}
+"""GPU-seconds of a window between these two, by fidelity: some seconds of computing."""
 
 
 @dataclass(frozen=True)
@@ -58,11 +58,8 @@ class Windows:
 
     def joined(self, later: "Windows") -> "Windows":
         """Return these lanes and `later` ones of the same window length."""
-        pairs = zip(vars(self.records).items(), vars(later.records).values(), strict=True)
         return Windows(
-            records=Lanes(
-                **{name: np.concatenate([a, b], axis=-1) for (name, a), b in pairs},
-            ),
+            records=self.records.joined(later.records),
             started_empty=np.concatenate([self.started_empty, later.started_empty]),
             events=self.events + later.events,
             wall_time_s=self.wall_time_s + later.wall_time_s,
@@ -75,10 +72,10 @@ def default_warmup(chain: Chain) -> float:
     return WARMUP_CONSTANTS * slowest_time_constant(chain)
 
 
-def default_horizon(chain: Chain) -> float:
-    """Return the default length of the measured window, s."""
+def default_horizon(chain: Chain, fidelity: str) -> float:
+    """Return the default length of the measured window at a fidelity, s."""
     slowest = slowest_time_constant(chain)
-    longest = min(LONGEST_HORIZON_CONSTANTS * slowest, GPU_SECONDS / chain.gpus)
+    longest = min(LONGEST_HORIZON_CONSTANTS * slowest, GPU_SECONDS[fidelity] / chain.gpus)
     return max(HORIZON_CONSTANTS * slowest, longest)
 
 

@@ -24,6 +24,7 @@ from gnr.cli.simulation_options import (
     EngineOption,
     FidelityOption,
     HorizonOption,
+    LengthsOption,
     MostOption,
     PrecisionOption,
     ReplicationsOption,
@@ -31,7 +32,6 @@ from gnr.cli.simulation_options import (
     WarmupOption,
     read_share,
     read_sizes,
-    refuse_other_fidelities,
 )
 
 
@@ -56,19 +56,19 @@ def converge(
     most_replications: MostOption = 1024,
     seed: SeedOption = 1,
     engine: EngineOption = "compiled",
-    fidelity: FidelityOption = "pooled",
+    fidelity: FidelityOption = None,
+    lengths: LengthsOption = "exponential",
     set_: SetOptions = None,
     json: JsonOption = False,
     out: OutOption = None,
 ) -> int:
     """Measure how fast clusters of growing size approach the LP optimum, and judge it."""
-    refuse_other_fidelities(fidelity)
     share, tolerance = read_share("--precision", precision), read_share("--delta", delta)
     loaded = load_all(instances, set_ or [])
     if out is not None:
         prepare_folder(out, loaded)
     from gnr.validation.studies.convergence import GRID, paired_with
-    from gnr.validation.studies.simulation import Setting
+    from gnr.validation.studies.setting import Setting
 
     sizes = GRID if gpus is None else read_sizes("--gpus", gpus)
     setting = Setting(
@@ -79,6 +79,8 @@ def converge(
         horizon=horizon,
         precision=share,
         most_replications=most_replications,
+        fidelity=fidelity,
+        lengths=lengths,
     )
     setting.check()
     results: list[Any] = []

@@ -24,6 +24,7 @@ from gnr.cli.simulation_options import (
     EngineOption,
     FidelityOption,
     HorizonOption,
+    LengthsOption,
     MostOption,
     PolicyOption,
     PrecisionOption,
@@ -31,8 +32,8 @@ from gnr.cli.simulation_options import (
     SeedOption,
     WarmupOption,
     read_share,
-    refuse_other_fidelities,
 )
+from gnr.errors import InputError, Problem
 
 
 def simulate(
@@ -47,18 +48,24 @@ def simulate(
     most_replications: MostOption = 1024,
     seed: SeedOption = 1,
     engine: EngineOption = "compiled",
-    fidelity: FidelityOption = "pooled",
+    fidelity: FidelityOption = None,
+    lengths: LengthsOption = "exponential",
+    records: Annotated[
+        Path | None,
+        typer.Option("--records", help="Parquet file to write every request to, one by one."),
+    ] = None,
     set_: SetOptions = None,
     json: JsonOption = False,
     out: OutOption = None,
 ) -> int:
     """Simulate a cluster of n GPUs and hold its revenue against the LP optimum."""
     share = read_share("--precision", precision)
-    refuse_other_fidelities(fidelity)
     loaded = load_all(instances, set_ or [])
+    if records is not None and len(loaded) > 1:
+        raise _one_file(records)
     if out is not None:
         prepare_folder(out, loaded)
-    from gnr.validation.studies.simulation import Setting
+    from gnr.validation.studies.setting import Setting
 
     setting = Setting(
         replications=replications,
@@ -68,12 +75,14 @@ def simulate(
         horizon=horizon,
         precision=share,
         most_replications=most_replications,
+        fidelity=fidelity,
+        lengths=lengths,
     )
     setting.check()
     results = []
     for source, instance in zip(instances, loaded, strict=True):
         with told_of(source):
-            result = _run(instance, policy, gpus, account, setting, set_)
+            result = _run(instance, policy, gpus, account, setting, set_, records)
         results.append(result)
         if out is not None:
             note(f"wrote {result.write(out)}")
@@ -82,8 +91,15 @@ def simulate(
     _print(results, json)
     if out is not None:
         for instance, result in zip(loaded, results, strict=False):
-            _draw(instance, result, setting, out)
+            if result.fidelity == "pooled":
+                _draw(instance, result, setting, out)
     return _exit_code(results)
+
+
+def _one_file(records: Path) -> InputError:
+    message = "holds the requests of one instance, several were given"
+    remedy = "run one instance at a time"
+    return InputError([Problem("records", "--records", str(records), message, remedy)])
 
 
 def _run(
@@ -93,6 +109,7 @@ def _run(
     account: str | None,
     setting: Any,
     overrides: Sequence[str] | None,
+    records: Path | None,
 ) -> Any:
     from gnr.cli.progress import progress_of_events
     from gnr.validation.studies.simulation import prepare
@@ -101,7 +118,7 @@ def _run(
     plan = study.plan(gpus)
     title = f"{instance.name}, {study.policy}, {gpus} GPUs"
     with progress_of_events(title, study.expected_events(plan)) as progress:
-        return study.run(plan, progress)
+        return study.run(plan, progress, records)
 
 
 def _draw(instance: Any, result: Any, setting: Any, folder: Path) -> None:

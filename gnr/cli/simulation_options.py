@@ -10,8 +10,8 @@ PolicyOption = Annotated[
     str | None,
     typer.Option(
         "--policy",
-        help="gate-and-route, prioritize-and-route, sli-aware, sli-aware-general or fcfs-route; "
-        "by default the one made for the instance's pricing.",
+        help="gate-and-route, price-index-in-place, ... (a wrong name lists them all); by default "
+        "the paper's for the instance's pricing.",
     ),
 ]
 AccountOption = Annotated[
@@ -42,7 +42,19 @@ MostOption = Annotated[
 SeedOption = Annotated[int, typer.Option("--seed", help="Seed of the random numbers.")]
 EngineOption = Annotated[str, typer.Option("--engine", help="compiled, numpy or cupy.")]
 FidelityOption = Annotated[
-    str, typer.Option("--fidelity", help="pooled: the chain of counts of the theory.")
+    str | None,
+    typer.Option(
+        "--fidelity",
+        help="per-gpu: every GPU with its batch; pooled: the chain of counts of the theory.",
+    ),
+]
+LengthsOption = Annotated[
+    str,
+    typer.Option(
+        "--lengths",
+        help="exponential, deterministic, lognormal:CV, or a CSV file with the columns "
+        "class,prompt_tokens,output_tokens; the means stay those of the instance.",
+    ),
 ]
 
 
@@ -83,19 +95,3 @@ def read_sizes(option: str, text: str) -> list[int]:
                 )
             ]
         ) from error
-
-
-def refuse_other_fidelities(fidelity: str) -> None:
-    """Raise `InputError` for a fidelity that is not there yet."""
-    if fidelity != "pooled":
-        raise InputError(
-            [
-                Problem(
-                    "fidelity",
-                    "--fidelity",
-                    "",
-                    f"{fidelity!r} is not available in this version",
-                    "use pooled",
-                )
-            ]
-        )

@@ -21,7 +21,8 @@ from gnr.validation.fluid import (
     trajectory,
     with_arrivals,
 )
-from gnr.validation.policies import POOLED, GateIndex
+from gnr.validation.policies import POOLED
+from gnr.validation.policies.gates import GateIndex
 
 HUGE = 10**9
 """GPUs at which the rounding of M no longer shows."""

@@ -17,7 +17,8 @@ from gnr.validation.compiled_engine import CompiledEngine
 from gnr.validation.engines import find_engine
 from gnr.validation.lanes import Lanes, check_alike, empty_cluster, fluid_point, lane_seeds, settled
 from gnr.validation.measures import conservation_error
-from gnr.validation.policies import POOLED, find_policy, occupancy_gate
+from gnr.validation.policies import POOLED, find_policy
+from gnr.validation.policies.gates import occupancy_gate
 
 
 def test_chain_reads_every_rate_from_the_networks_edges() -> None:

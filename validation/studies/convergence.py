@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from gnr.checks import warnings_for
@@ -13,6 +14,7 @@ from gnr.provenance import record
 from gnr.result import Solution
 from gnr.simulation import Estimate, Simulation
 from gnr.validation.engines import Progress
+from gnr.validation.policies import find_policy
 from gnr.validation.power_law import (
     CONFIDENCE,
     EXPONENTS,
@@ -22,7 +24,8 @@ from gnr.validation.power_law import (
     fit_power_law,
 )
 from gnr.validation.statistics import Verdict, correlation, paired_difference
-from gnr.validation.studies.simulation import Setting, prepare
+from gnr.validation.studies.setting import EXPONENTIAL, PER_GPU, POOLED_FIDELITY, Setting
+from gnr.validation.studies.simulation import Study, prepare
 
 GRID = (5, 20, 50, 200, 500, 2000, 8000, 32000, 128000)
 """Default cluster sizes."""
@@ -102,6 +105,7 @@ def converge(
     setting = Setting(**(vars(setting or Setting()) | changes))
     sizes = _checked_sizes(gpus, delta)
     study = prepare(instance, policy, account, setting, options)
+    study = replace(study, setting=_one_fidelity(study))
     plans = [study.plan(size) for size in sizes]
     points: list[Simulation] = []
     events = 0.0
@@ -172,12 +176,20 @@ def expected_total(
 ) -> float:
     """Return about how many events `converge` will simulate."""
     study = prepare(instance, policy, None, setting)
+    study = replace(study, setting=_one_fidelity(study))
     return sum(study.expected_events(study.plan(size)) for size in gpus)
 
 
 def _continued(progress: Progress, past: float) -> Progress:
     """Return a progress that counts on from the `past` events of smaller clusters."""
     return lambda events: progress(past + events)
+
+
+def _one_fidelity(study: Study) -> Setting:
+    """Return the setting with one fidelity for all sizes: pooled where that is possible."""
+    setting = study.setting
+    pooled = find_policy(study.policy).pooled and setting.lengths == EXPONENTIAL
+    return replace(setting, fidelity=setting.fidelity or (POOLED_FIDELITY if pooled else PER_GPU))
 
 
 def _checked_sizes(gpus: Sequence[int], delta: float) -> list[int]:

@@ -22,7 +22,7 @@ from gnr.validation.lanes import lane_seeds, settled
 from gnr.validation.policies import find_policy
 from gnr.validation.replications import expected_events, mean_trajectory
 from gnr.validation.studies.optima import planning_optimum
-from gnr.validation.studies.simulation import Setting
+from gnr.validation.studies.setting import Setting
 
 SURGE = ((0.5, 1.0), (1.0, 2.0), (3.0, 1.0))
 DRAIN = ((0.5, 1.0), (3.0, 0.0))

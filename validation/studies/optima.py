@@ -7,7 +7,7 @@ from gnr.errors import InputError, NoOptimumError, Problem
 from gnr.instance import Instance
 from gnr.models.steady_state import solve as solve_program
 from gnr.result import Solution
-from gnr.validation.policies import PooledPolicy
+from gnr.validation.policies.policy import Policy
 
 ACCOUNTINGS = ("bundled", "separate")
 
@@ -17,6 +17,7 @@ def optimum(
     scheme: str,
     *,
     empty_decode_buffer: bool = False,
+    disaggregated: bool = False,
     options: Mapping[str, Any] | None = None,
 ) -> Solution:
     """Return the optimum of `instance` under a pricing scheme; `options` go into its provenance.
@@ -44,6 +45,7 @@ def optimum(
     solution = solve_program(
         instance.model_copy(update={"prices": prices}),
         empty_decode_buffer=empty_decode_buffer,
+        disaggregated=disaggregated,
         options=options,
     )
     if solution.status != "optimal":
@@ -63,11 +65,16 @@ def optimum(
     return solution
 
 
-def planning_optimum(instance: Instance, policy: PooledPolicy) -> Solution:
+def planning_optimum(instance: Instance, policy: Policy) -> Solution:
     """Return the optimum that `policy` plans by: its own program (Algorithm 1, step 1).
 
     The instance's scheme is kept where the policy can follow either.
     """
     own = instance.prices.scheme
     scheme = own if own in policy.objectives else policy.objectives[0]
-    return optimum(instance, scheme, empty_decode_buffer=policy.empty_decode_buffer)
+    return optimum(
+        instance,
+        scheme,
+        empty_decode_buffer=policy.empty_decode_buffer,
+        disaggregated=policy.disaggregated,
+    )

@@ -2,8 +2,10 @@
 
 import time
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +16,6 @@ from gnr.errors import InputError, Problem
 from gnr.instance import Instance
 from gnr.models.lost_revenue import explain_gap
 from gnr.models.point import Point
-from gnr.network import build_network
 from gnr.plan import Occupancy, Plan
 from gnr.provenance import record
 from gnr.rates import rates_of
@@ -22,15 +23,19 @@ from gnr.result import Solution
 from gnr.simulation import (
     ClassSimulation,
     Estimate,
+    Latency,
     PrecisionGoal,
     RevenueEstimate,
     Simulation,
     WarmupCheck,
 )
-from gnr.validation.chain import Chain, compile_chain
-from gnr.validation.engines import EngineMaker, Progress, find_engine
+from gnr.validation.engines import Progress, find_engine
 from gnr.validation.fluid import slowest_time_constant
 from gnr.validation.measures import REVENUE, Measures, measure
+from gnr.validation.per_gpu.engine import PerGpuLanes
+from gnr.validation.per_gpu.latencies import latencies
+from gnr.validation.per_gpu.lengths import read_law
+from gnr.validation.per_gpu.records import Recorder, recording
 from gnr.validation.policies import DEFAULT_POLICY, find_policy
 from gnr.validation.replications import (
     Windows,
@@ -47,66 +52,14 @@ from gnr.validation.statistics import (
     t_interval,
     two_stage_interval,
 )
+from gnr.validation.studies.cluster import Cluster, make_cluster
 from gnr.validation.studies.optima import optimum, planning_optimum
+from gnr.validation.studies.setting import PER_GPU, Setting
 
 WARMUP_DELTA = 0.005
 """Largest difference between runs from two starts, as a fraction of the LP value."""
 
-LEAST_REPLICATIONS = 4
-"""Two lanes from each start: fewer have no interval."""
-
 CONFIDENCE = 0.95
-
-
-@dataclass(frozen=True)
-class Setting:
-    """How to simulate; None where the default depends on the cluster.
-
-    Attributes
-    ----------
-    replications
-        Independent runs, at least 4, half from an empty cluster.
-    seed
-        Seed of the random numbers, at least 0.
-    engine
-        Name of the engine.
-    warmup, horizon
-        Simulated time thrown away and kept, s.
-    precision
-        Half-width of the revenue's interval to reach, as a fraction of the LP value.
-    most_replications
-        Where to stop trying for it.
-    """
-
-    replications: int = 32
-    seed: int = 1
-    engine: str = "compiled"
-    warmup: float | None = None
-    horizon: float | None = None
-    precision: float | None = None
-    most_replications: int = 1024
-
-    def check(self) -> None:
-        """Raise `InputError` naming every option that is out of range."""
-        lanes, most = self.replications, self.most_replications
-        at_least = f"be at least {LEAST_REPLICATIONS}"
-        warmup, horizon, precision = self.warmup, self.horizon, self.precision
-        capped = precision is not None and most < lanes
-        wrong = [
-            (lanes < LEAST_REPLICATIONS, "--replications", at_least, lanes, "32"),
-            (capped, "--most-replications", "reach --replications", most, "1024"),
-            (self.seed < 0, "--seed", "be at least 0", self.seed, "1"),
-            (not _between(warmup, -1e-300, np.inf), "--warmup", "be 0 s or more", warmup, "300"),
-            (not _between(horizon, 0, np.inf), "--horizon", "be above 0 s", horizon, "1000"),
-            (not _between(precision, 0, 1), "--precision", "be a share", precision, "0.5%"),
-        ]
-        problems = [
-            Problem("simulation-range", option, "", f"must {rule}, got {value}", f"say {say}")
-            for bad, option, rule, value, say in wrong
-            if bad
-        ]
-        if problems:
-            raise InputError(problems)
 
 
 def simulate(
@@ -187,6 +140,7 @@ def prepare(
     policy = policy or DEFAULT_POLICY[instance.prices.scheme]
     find_policy(policy)
     find_engine(setting.engine)
+    read_law(setting.lengths, instance)
     target = optimum(instance, account or instance.prices.scheme)
     return Study(instance, target, policy, setting, dict(options or {}))
 
@@ -224,77 +178,98 @@ class Study:
         """Return the policy's own plan for that many GPUs."""
         return self.planned.plan(gpus)
 
-    def chain(self, plan: Plan) -> Chain:
-        """Return the chain that is simulated for `plan`.
+    def cluster(self, plan: Plan) -> Cluster:
+        """Return the cluster that is simulated for `plan`; see `make_cluster`."""
+        return make_cluster(self.instance, plan, self.policy, self.setting)
+
+    def expected_events(self, plan: Plan) -> float:
+        """Return about how many events `run` will simulate, further replications apart."""
+        cluster = self.cluster(plan)
+        seconds = sum(self._times(cluster))
+        return self.setting.replications * expected_events(cluster.chain, seconds)
+
+    def run(
+        self, plan: Plan, progress: Progress | None = None, records: Path | None = None
+    ) -> Simulation:
+        """Simulate the cluster that `plan` is for; write its requests to the file `records`.
 
         Raises
         ------
         InputError
-            If the policy cannot follow the plan, or if the plan is for other classes.
+            If records are asked for and there are none: of a pooled chain, or of replications
+            that are added until a precision is reached.
         """
-        policy, names = find_policy(self.policy), [each.name for each in self.instance.classes]
-        policy.check(plan)
-        if names != [each.name for each in plan.classes]:
-            message = f"is for other classes than those of {self.instance.name}"
-            raise InputError(
-                [Problem("plan-classes", "plan", "classes", message, "plan this instance")]
-            )
-        return compile_chain(build_network(rates_of(self.instance), names), plan, policy)
-
-    def expected_events(self, plan: Plan) -> float:
-        """Return about how many events `run` will simulate, further replications apart."""
-        chain = self.chain(plan)
-        seconds = sum(self._times(chain))
-        return self.setting.replications * expected_events(chain, seconds)
-
-    def run(self, plan: Plan, progress: Progress | None = None) -> Simulation:
-        """Simulate the cluster that `plan` is for."""
         started = time.perf_counter()
-        rates, chain = rates_of(self.instance), self.chain(plan)
-        engine = find_engine(self.setting.engine)
-        windows = self._replicate(chain, engine, 0, self.setting.replications, progress)
+        rates, cluster = rates_of(self.instance), self.cluster(plan)
+        with self._recorder(cluster, records) as recorder:
+            windows = self._replicate(cluster, recorder, 0, self.setting.replications, progress)
         precision = None
         if self.setting.precision is not None and windows.complete:
-            windows, precision = self._refine(chain, engine, windows, progress)
+            windows, precision = self._refine(cluster, windows, progress)
         measures = measure(windows.records, rates, plan.gpus)
         revenue = self._revenue(windows, plan.gpus)
-        return self._document(plan, chain, windows, measures, revenue, precision, started)
+        return self._document(plan, cluster, windows, measures, revenue, precision, started)
 
-    def _times(self, chain: Chain) -> tuple[float, float]:
+    def _recorder(
+        self, cluster: Cluster, path: Path | None
+    ) -> AbstractContextManager[Recorder | None]:
+        """Return a context that yields the recorder, or nothing where no records are kept."""
+        if path is None:
+            return nullcontext()
+        if cluster.fidelity != PER_GPU or self.setting.precision is not None:
+            remedy = f"say --fidelity {PER_GPU}, and --replications in the place of --precision"
+            raise InputError(
+                [Problem("records", "--records", "", "there are no records to keep", remedy)]
+            )
+        names = [each.name for each in self.instance.classes]
+        warmup, _ = self._times(cluster)
+        options = vars(self.setting) | {"policy": self.policy, "gpus": cluster.chain.gpus}
+        origin = record(
+            self.instance.sha256(), time.perf_counter(), options, seed=self.setting.seed
+        )
+        return recording(path, names, warmup, origin.model_dump_json())
+
+    def _times(self, cluster: Cluster) -> tuple[float, float]:
         """Return warm-up and horizon, s."""
+        chain = cluster.chain
         warmup, horizon = self.setting.warmup, self.setting.horizon
         return (
             default_warmup(chain) if warmup is None else warmup,
-            default_horizon(chain) if horizon is None else horizon,
+            default_horizon(chain, cluster.fidelity) if horizon is None else horizon,
         )
 
     def _replicate(
-        self, chain: Chain, engine: EngineMaker, first: int, last: int, progress: Progress | None
+        self,
+        cluster: Cluster,
+        recorder: Recorder | None,
+        first: int,
+        last: int,
+        progress: Progress | None,
     ) -> Windows:
-        warmup, horizon = self._times(chain)
+        warmup, horizon = self._times(cluster)
         return replicate(
-            chain,
+            cluster.chain,
             digest=self.instance.sha256(),
             seed=self.setting.seed,
             replications=last - first,
             first=first,
             warmup=warmup,
             horizon=horizon,
-            engine=engine,
+            engine=cluster.engine_maker(recorder),
             progress=progress,
         )
 
     def _refine(
-        self, chain: Chain, engine: EngineMaker, pilot: Windows, progress: Progress | None
+        self, cluster: Cluster, pilot: Windows, progress: Progress | None
     ) -> tuple[Windows, PrecisionGoal]:
         """Run the replications that Stein's rule asks for, up to the limit."""
         goal = (self.setting.precision or 0.0) * self._lp_value
-        needed = replications_needed(self._revenue(pilot, chain.gpus), goal, CONFIDENCE)
+        needed = replications_needed(self._revenue(pilot, cluster.chain.gpus), goal, CONFIDENCE)
         done, last = len(pilot.started_empty), min(needed, self.setting.most_replications)
         windows = pilot
         if last > done:
             try:
-                more = self._replicate(chain, engine, done, last, progress)
+                more = self._replicate(cluster, None, done, last, progress)
             except KeyboardInterrupt:  # the first stage is complete: keep it
                 more = None
             if more is None or not more.complete:  # lanes of different length do not mix
@@ -315,7 +290,7 @@ class Study:
     def _document(
         self,
         plan: Plan,
-        chain: Chain,
+        cluster: Cluster,
         windows: Windows,
         measures: Measures,
         revenue: Floats,
@@ -327,13 +302,15 @@ class Study:
         found = two_stage_interval(revenue[: setting.replications], revenue, CONFIDENCE)
         gap = 1 - revenue / value
         terms = self._gap_terms(measures, revenue)
-        warmup, _ = self._times(chain)
-        settled = windows.horizon >= slowest_time_constant(chain)
+        warmup, _ = self._times(cluster)
+        times = _latencies(windows)
+        settled = windows.horizon >= slowest_time_constant(cluster.chain)
         check = _warmup_check(windows, revenue / value, settled)
         return Simulation(
             instance=self.instance.name,
             policy=self.policy,
-            fidelity="pooled",
+            fidelity="per-gpu" if cluster.fidelity == PER_GPU else "pooled",
+            lengths=setting.lengths,
             gpus=plan.gpus,
             replications=len(revenue),
             horizon_s=windows.horizon,
@@ -348,7 +325,8 @@ class Study:
             ),
             gap=Estimate(mean=1 - found.mean / value, half_width=found.half_width / value),
             gap_terms={name: _estimate(values) for name, values in terms.items()},
-            classes=_classes(self.instance, measures),
+            classes=_classes(self.instance, measures, times),
+            latency=_latency(times, -1),
             planned=_planned(plan, self.instance),
             warmup_check=check,
             precision=precision,
@@ -368,7 +346,8 @@ class Study:
             ),
             samples={"revenue_rate": revenue, "gap": gap}
             | {f"gap_{name}": values for name, values in terms.items()}
-            | dict(vars(measures)),
+            | dict(vars(measures))
+            | {f"latency_{name}": rows[:-1] for name, rows in times.items()},
         )
 
     def _gap_terms(self, measures: Measures, revenue: Floats) -> dict[str, Floats]:
@@ -385,28 +364,37 @@ class Study:
         return {name: np.array([row[name] for row in rows]) for name in rows[0]}
 
 
-def _between(value: float | None, low: float, high: float) -> bool:
-    """Tell whether `value` is left to its default or lies strictly between the ends."""
-    return value is None or low < value < high
-
-
 def _estimate(samples: Floats) -> Estimate:
     mean, half_width = t_interval(samples, CONFIDENCE)
     return Estimate(mean=float(mean), half_width=float(half_width))
 
 
-def _tpot(samples: Floats) -> Estimate | None:
-    """Return the mean over the lanes in which the class decoded; None with fewer than two."""
+def _known(samples: Floats) -> Estimate | None:
+    """Return the mean over the lanes that have a value; None with fewer than two."""
     known = samples[np.isfinite(samples)]
     return _estimate(known) if len(known) > 1 else None
 
 
-def _classes(instance: Instance, measures: Measures) -> tuple[ClassSimulation, ...]:
-    fields = [field for field in ClassSimulation.model_fields if field not in ("name", "tpot")]
+def _latencies(windows: Windows) -> dict[str, Floats]:
+    """Return latencies by class and replication, as `latencies`; empty for the pooled chain."""
+    return latencies(windows.records) if isinstance(windows.records, PerGpuLanes) else {}
+
+
+def _latency(times: Mapping[str, Floats], i: int) -> Latency | None:
+    """Return the latency of class `i`, or of all requests: -1."""
+    return Latency(**{name: _known(rows[i]) for name, rows in times.items()}) if times else None
+
+
+def _classes(
+    instance: Instance, measures: Measures, times: Mapping[str, Floats]
+) -> tuple[ClassSimulation, ...]:
+    others = ("name", "tpot", "latency")
+    fields = [field for field in ClassSimulation.model_fields if field not in others]
     return tuple(
         ClassSimulation(
             name=each.name,
-            tpot=_tpot(measures.tpot[i]),
+            tpot=_known(measures.tpot[i]),
+            latency=_latency(times, i),
             **{field: _estimate(getattr(measures, field)[i]) for field in fields},
         )
         for i, each in enumerate(instance.classes)

@@ -1,0 +1,73 @@
+"""Gates: which waiting request is prefilled next."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from gnr.arrays import Floats
+from gnr.plan import Plan
+
+SIGNIFICANT_DIGITS = 12
+"""Digits of a gate target that count: solver noise must not break a tie of equal targets."""
+
+
+@dataclass(frozen=True)
+class GateIndex:
+    """Index of each class at the gate, least first: ``slope * X + offset``; shape ``(classes,)``.
+
+    Ties go to the largest Q_p minus `queue_target` (eq. U5), then to the first in the file.
+    An infinite offset shuts a class out (10.1(b)). While X is not below `limit`, where there is
+    one, the class is not let in; the pooled policies have none.
+    """
+
+    slope: Floats
+    offset: Floats
+    queue_target: Floats
+    limit: Floats | None = None
+
+
+def occupancy_gate(plan: Plan) -> GateIndex:
+    """Return the gate that keeps X_i at its target: least X_i / x_i first (eq. U4)."""
+    target, admitted = _targets(plan)
+    return GateIndex(
+        slope=np.where(admitted, 1 / np.where(admitted, target, 1.0), 0.0),
+        offset=np.where(admitted, 0.0, np.inf),
+        queue_target=np.array([one.queue_target for one in plan.classes]),
+    )
+
+
+def limited_occupancy_gate(plan: Plan) -> GateIndex:
+    """Return the same gate, closed for a class while X_i is at its target or above (10.1(f))."""
+    gate = occupancy_gate(plan)
+    target, _ = _targets(plan)
+    return GateIndex(gate.slope, gate.offset, gate.queue_target, limit=target)
+
+
+def priority_gate(plan: Plan) -> GateIndex:
+    """Return the gate of strict priority: largest D_i / P_i first (eq. U6)."""
+    index = np.array([one.prefill_index for one in plan.classes])
+    flat = np.zeros_like(index)
+    return GateIndex(flat, -index, queue_target=flat)
+
+
+def price_index_gate(plan: Plan) -> GateIndex:
+    """Return the ranking of section 12: the class whose next request is worth most first.
+
+    Marginal classes share the last rank; between them the least X_i / x_i goes first. A class
+    that has the last rank alone is ordered the same with that tie rule and without.
+    """
+    target, _ = _targets(plan)
+    ranks = [one.rank for one in plan.classes]
+    last = max((rank for rank in ranks if rank is not None), default=0)
+    marginal = np.array([rank == last for rank in ranks]) & (target > 0)
+    return GateIndex(
+        slope=np.where(marginal, 1 / np.where(marginal, target, 1.0), 0.0),
+        offset=np.array([np.inf if rank is None else float(rank) for rank in ranks]),
+        queue_target=np.zeros(len(ranks)),
+    )
+
+
+def _targets(plan: Plan) -> tuple[Floats, np.ndarray[tuple[int], np.dtype[np.bool_]]]:
+    """Return n x_i without solver noise, and which classes are let in at all."""
+    target = np.array([float(f"{one.gate_target:.{SIGNIFICANT_DIGITS}g}") for one in plan.classes])
+    return target, np.array([one.admitted for one in plan.classes]) & (target > 0)
