@@ -51,11 +51,17 @@ def test_simulate_prints_the_documented_json(capsys: pytest.CaptureFixture[str])
     assert set(document["revenue_rate"]) == {"mean", "half_width", "confidence"}
     assert set(document["gap"]) == {"mean", "half_width"}
     for one in document["classes"]:
-        assert set(one) == CLASS_CONTRACT
+        assert set(one) == CLASS_CONTRACT | {"latency"}
         assert all(set(one[key]) == {"mean", "half_width"} for key in CLASS_CONTRACT - {"name"})
     assert document["lp_revenue_rate"] == pytest.approx(297.7031698642446, rel=1e-12)
     assert document["provenance"]["seed"] == document["seed"] == 1
-    assert document["fidelity"] == "pooled"
+    assert document["fidelity"] == "per-gpu"
+    assert document["latency"]["ttft_p50"]["mean"] < document["latency"]["ttft_p99"]["mean"]
+    _, pooled = gnr_json(
+        capsys, "simulate", "two-class", "--gpus", "20", *QUICK, "--fidelity", "pooled"
+    )
+    jsonschema.validate(pooled, read_schema("simulate"))
+    assert (pooled["fidelity"], pooled["latency"]) == ("pooled", None)
 
 
 def test_same_seed_same_numbers_another_seed_others(capsys: pytest.CaptureFixture[str]) -> None:
@@ -86,10 +92,19 @@ def test_accounting_changes_the_target_and_policy_the_plan(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--policy", "best"), "no pooled policy 'best'"),
+        (("--policy", "best"), "no policy 'best'"),
         (("--engine", "fastest"), "no engine 'fastest'"),
         (("--account", "twice"), "no accounting 'twice'"),
-        (("--fidelity", "per-gpu"), "not available in this version"),
+        (("--fidelity", "exact"), "--fidelity: no 'exact'"),
+        (("--fidelity", "per-gpu", "--engine", "numpy"), "numpy does not simulate GPU by GPU"),
+        (("--fidelity", "pooled", "--lengths", "deterministic"), "exponential lengths only"),
+        (
+            ("--fidelity", "pooled", "--policy", "disaggregated"),
+            "the pooled chain cannot follow disaggregated",
+        ),
+        (("--lengths", "uniform"), "--lengths: no law of lengths 'uniform'"),
+        (("--lengths", "lognormal:-1"), "lognormal needs a coefficient of variation"),
+        (("--lengths", "nowhere.csv"), "nowhere.csv"),
         (("--gpus", "0"), "must be an integer from 1"),
         (("--replications", "1"), "--replications: must be at least 4"),
         (("--horizon", "-3"), "--horizon: must be above 0 s"),
@@ -165,7 +180,8 @@ def test_a_precision_that_is_not_reached_ends_with_3(capsys: pytest.CaptureFixtu
 
 def test_simulate_draws_surge_and_drain(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     out = str(tmp_path / "new" / "folder")
-    gnr(capsys, "simulate", "two-class", "--gpus", "50", *QUICK, "--out", out)
+    pooled = ("--fidelity", "pooled")
+    gnr(capsys, "simulate", "two-class", "--gpus", "50", *QUICK, *pooled, "--out", out)
     written = {path.name for path in Path(out).iterdir()}
     stem = "two-class.gate-and-route"
     expected = {f"{stem}.simulation.json", f"{stem}.courses.svg", f"{stem}.courses.png"}
