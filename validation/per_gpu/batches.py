@@ -50,7 +50,7 @@ def start_decode(rules: Any, room: Any, gpu: int, request: int, now: float) -> N
     room.state[i * at.ROWS + (at.MIXED if mixed else at.SOLO)] += 1.0
     room.request_reals[request, at.DECODING] = now
     origin = room.request_integers[request, at.ORIGIN]
-    if origin != gpu and origin != at.NOBODY:
+    if origin != gpu:
         room.sums[i, at.TRANSFERS] += 1.0
     file_gpu(rules, room, gpu)
     plan_event(room, gpu)
@@ -137,9 +137,9 @@ def find_place(rules: Any, room: Any, buffer: int, origin: int) -> int:
 @inlined
 def start_prefill(rules: Any, room: Any, gpu: int, request: int, now: float) -> None:
     """Start a prefill on a GPU without one: its decodes slow down."""
+    ends = now + room.request_reals[request, at.PROMPT] * rules.prefill_time
     room.request_reals[request, at.STARTED] = now
     room.request_integers[request, at.ORIGIN] = gpu
-    ends = now + room.request_reals[request, at.PROMPT] * rules.prefill_time
     room.gpu_reals[gpu, at.PREFILL_ENDS] = ends
     room.gpu_integers[gpu, at.PREFILLING] = request
     switch_mode(rules, room, gpu, now, rules.speeds[1], at.SOLO, at.MIXED)

@@ -36,6 +36,7 @@ from gnr.validation.per_gpu.structures import (
     clear_alarm,
     compiled,
     exponential,
+    fetch_rival,
     inlined,
     leave,
     next_gpu,
@@ -74,9 +75,11 @@ def advance(rules: Any, room: Any, until: float, events: int, records: Any) -> i
             return DONE
         if now == gpu_time:
             gpu = next_gpu(room)
+            fetch_rival(room)
             if room.gpu_reals[gpu, at.PREFILL_ENDS] <= now:
-                request = _end_prefill(rules, room, gpu, now)
+                request = room.gpu_integers[gpu, at.PREFILLING]
                 draw = room.request_reals[request, at.PATIENCE]
+                _end_prefill(rules, room, gpu, request, now)
             else:
                 _end_decode(rules, room, gpu, now, records)
         elif now == arrival:
@@ -117,16 +120,16 @@ def populate(rules: Any, room: Any, planned: Any) -> None:
         for _ in range(int(planned[i, at.SOLO])):
             idle = _seat(rules, room, new_request(rules, room, i, 0.0, 1), idle, busy, n)
         for _ in range(int(planned[i, at.BUFFER])):
-            wait_for_decode(rules, room, new_request(rules, room, i, 0.0, 1), 0)
+            _leave_behind(rules, room, new_request(rules, room, i, 0.0, 1), 0)
         for _ in range(int(planned[i, at.SOLO_BUFFER])):
-            wait_for_decode(rules, room, new_request(rules, room, i, 0.0, 1), 1)
+            _leave_behind(rules, room, new_request(rules, room, i, 0.0, 1), 1)
         for _ in range(int(planned[i, at.QUEUE])):
             line_up(room, i, new_request(rules, room, i, 0.0, 1))
     for line in range(3 * classes):
         request = room.head[line]
         while request != at.NOBODY:
             start_waiting(rules, room, request, 0.0, uniform(room, 1))
-            request = room.lines[request, at.BEHIND]
+            request = room.request_integers[request, at.BEHIND]
 
 
 @inlined
@@ -135,10 +138,20 @@ def _seat(rules: Any, room: Any, request: int, gpu: int, first: int, stop: int) 
     for step in range(stop - first):
         place = first + (gpu - first + step) % (stop - first)
         if room.gpu_integers[place, at.LIST] != at.NOBODY:
+            room.request_integers[request, at.ORIGIN] = place
             start_decode(rules, room, place, request, 0.0)
             return place + 1 if place + 1 < stop else first
-    wait_for_decode(rules, room, request, 0)
+    _leave_behind(rules, room, request, 0)
     return gpu
+
+
+@inlined
+def _leave_behind(rules: Any, room: Any, request: int, buffer: int) -> None:
+    """Put a request at time 0 into a decode buffer, as if its prefill had just ended somewhere."""
+    room.request_reals[request, at.STARTED] = 0.0
+    room.request_reals[request, at.PREFILLED] = 0.0
+    room.request_integers[request, at.ORIGIN] = pick(room, 1, len(room.ready))
+    wait_for_decode(rules, room, request, buffer)
 
 
 @inlined
@@ -220,9 +233,8 @@ def _admitted(rules: Any, room: Any) -> int:
 
 
 @inlined
-def _end_prefill(rules: Any, room: Any, gpu: int, now: float) -> int:
+def _end_prefill(rules: Any, room: Any, gpu: int, request: int, now: float) -> None:
     """Finish a prefill: its GPU speeds up, the request goes to the router."""
-    request: int = room.gpu_integers[gpu, at.PREFILLING]
     i = room.request_integers[request, at.CLASS]
     room.gpu_integers[gpu, at.PREFILLING] = at.NOBODY
     room.gpu_reals[gpu, at.PREFILL_ENDS] = np.inf
@@ -233,8 +245,8 @@ def _end_prefill(rules: Any, room: Any, gpu: int, now: float) -> int:
     first_token = now - room.request_reals[request, at.ARRIVED]
     room.sums[i, at.TTFT] += first_token
     note_in_bins(room, i, at.TTFT_BINS, first_token)
-    wait_for_decode(rules, room, request, room.lines[request, at.GROUP])
-    return request
+    share = rules.solo_probability[i]
+    wait_for_decode(rules, room, request, 1 if share > 0.0 and uniform(room, 1) < share else 0)
 
 
 @inlined
@@ -307,7 +319,7 @@ def _end_decode(rules: Any, room: Any, gpu: int, now: float, records: Any) -> No
     note_in_bins(room, i, at.END_TO_END_BINS, total)
     per_token = (now - reals[request, at.DECODING]) / reals[request, at.OUTPUT]
     note_in_bins(room, i, at.TPOT_BINS, per_token)
-    write_record(room, records, request, now, 2.0, gpu)
+    write_record(rules, room, records, request, now, 2.0, gpu)
     forget(room, request)
     file_gpu(rules, room, gpu)
     plan_event(room, gpu)

@@ -28,14 +28,13 @@ ARRIVALS, LEFT_PREFILL, PREFILLS, LEFT_DECODE, MIXED_DONE, SOLO_DONE, LEFT_SOLO_
     int(flow) for flow in Flow
 )
 
-# A request is one cache line: reals first, then its class and the GPU of its prefill. One that
-# waits has a deadline, one that decodes the time it began.
-ARRIVED, PROMPT, OUTPUT, PATIENCE, STARTED, PREFILLED, DEADLINE = range(7)
-DECODING = DEADLINE
-CLASS, ORIGIN = 14, 15
-# Where a request waits: its line and neighbours there, its place in the heap of deadlines, its
-# number, and the decode buffer it will join.
-LINE, BEFORE, BEHIND, ALARM, NUMBER, GROUP = range(6)
+# A request is one cache line. Some places are used twice: the prompt is forgotten once its prefill
+# has started, the draw of its patience once the prefill is done; who waits has a deadline, who
+# decodes the time that it began. Whole numbers follow: line and neighbours there while it waits,
+# place in the heap of deadlines, class, GPU of the prefill.
+ARRIVED, OUTPUT, DEADLINE, PROMPT, PATIENCE = range(5)
+DECODING, STARTED, PREFILLED = DEADLINE, PROMPT, PATIENCE
+LINE, BEFORE, BEHIND, ALARM, CLASS, ORIGIN = range(10, 16)
 
 # A GPU is a few cache lines. The first: output tokens that each of its streams has seen, when that
 # was counted, how fast they come, when its prefill ends, the tokens at which its next decode is
@@ -51,12 +50,12 @@ BRANCHES = 8
 """GPUs, or groups of them, below each node of the tree of next events: one cache line."""
 
 # Whole numbers of the cluster.
-UNUSED, ALARMS, READY_GPUS, NEXT_NUMBER, RECORDED = range(5)
-FREE_GPUS = 5
+UNUSED, ALARMS, READY_GPUS, RECORDED = range(4)
+FREE_GPUS = 4
 """First of the four sizes of the lists of GPUs with a free decode slot."""
-WAITING = 9
+WAITING = 8
 """First of the two sizes of the decode buffers."""
-COUNTERS = 11
+COUNTERS = 10
 
 # Reals of the cluster.
 CLOCK, NEXT_ARRIVAL = range(2)
@@ -73,7 +72,7 @@ LOWEST_OCTAVE, HIGHEST_OCTAVE = -20, 20
 BINS = BINS_PER_OCTAVE * (HIGHEST_OCTAVE - LOWEST_OCTAVE)
 
 # Columns of a record, as `gnr.validation.per_gpu.records` names them.
-RECORD_COLUMNS = 13
+RECORD_COLUMNS = 12
 
 # How a length is drawn.
 EXPONENTIAL, DETERMINISTIC, LOGNORMAL, LISTED_LENGTHS = range(4)
@@ -133,8 +132,6 @@ class Room(NamedTuple):
     request_reals: Floats
     request_integers: Places
     """The same memory, shapes ``(requests, 8)`` and ``(requests, 16)``."""
-    lines: Places
-    """Where each request waits; shape ``(requests, 8)``."""
     unused: Places
     """Rows of requests that are free: a stack."""
     alarms: Places
@@ -189,7 +186,6 @@ def make_room(rules: Rules, gpus: int, requests: int, streams: Words) -> Room:
     return Room(
         request_reals=request_reals,
         request_integers=request_reals.view(np.int32),
-        lines=np.zeros((requests, 8), np.int32),
         unused=np.arange(requests, dtype=np.int32)[::-1].copy(),
         alarms=np.zeros(requests, np.int32),
         gpu_reals=gpu_reals,
@@ -227,7 +223,6 @@ def with_more_room(room: Room) -> Room:
     return room._replace(
         request_reals=reals,
         request_integers=reals.view(np.int32),
-        lines=np.concatenate([room.lines, np.zeros_like(room.lines)]),
         unused=unused,
         alarms=np.concatenate([room.alarms, np.zeros(had, np.int32)]),
     )

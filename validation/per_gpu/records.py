@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -12,13 +13,15 @@ from gnr.atomic import complete_file
 
 OUTCOMES = ("left before prefill", "left before decode", "finished")
 
+END = 6
+"""Column of the time at which a request ended, as the kernel writes it."""
+
 ROW_GROUP = 1 << 17
 """Rows that are gathered before they are written."""
 
 SCHEMA = pa.schema(
     [
         pa.field("replication", pa.int32(), metadata={"unit": "number, from 0"}),
-        pa.field("request", pa.int64(), metadata={"unit": "number within the replication"}),
         pa.field("class", pa.dictionary(pa.int16(), pa.string()), metadata={"unit": "name"}),
         pa.field("outcome", pa.dictionary(pa.int8(), pa.string()), metadata={"unit": "words"}),
         pa.field("arrival_s", pa.float64(), metadata={"unit": "s since the start"}),
@@ -51,7 +54,7 @@ class Recorder:
 
     def write(self, lane: int, rows: Floats) -> None:
         """Take the records of one lane, columns as the kernel writes them."""
-        rows = rows[rows[:, 9] >= self._since]
+        rows = rows[rows[:, END] >= self._since]
         if not len(rows):
             return
         self._gathered.append(_batch(rows, self._first + lane, self._names))
@@ -102,14 +105,11 @@ def recording(
 
 def _batch(rows: Floats, replication: int, names: Sequence[str]) -> pa.RecordBatch:
     """Return records in the columns of `SCHEMA`."""
-    number, kind, arrived, prompt, output, outcome, started, prefilled, decoding, end = rows[
-        :, :10
-    ].T
-    origin, gpu, moved = rows[:, 10:].T
+    kind, outcome, arrived, started, prefilled, decoding, end = rows[:, :7].T
+    prompt, output, origin, gpu, moved = rows[:, 7:].T
     prefill, decode = outcome >= 1, outcome == 2
     columns = [
-        pa.array([replication] * len(rows), pa.int32()),
-        pa.array(number.astype("int64")),
+        pa.array(np.full(len(rows), replication, np.int32)),
         pa.DictionaryArray.from_arrays(kind.astype("int16"), list(names)),
         pa.DictionaryArray.from_arrays(outcome.astype("int8"), list(OUTCOMES)),
         pa.array(arrived),

@@ -19,13 +19,11 @@ from gnr.validation.per_gpu.structures import (
 
 @inlined
 def new_request(rules: Any, room: Any, i: int, now: float, stream: int) -> int:
-    """Return a new request of class `i` with its lengths and its draws; always five numbers."""
+    """Return a new request of class `i` with its lengths and its draws; always three numbers."""
     left = room.counters[at.UNUSED] - 1
     room.counters[at.UNUSED] = left
     request: int = room.unused[left]
-    reals, integers, lines = room.request_reals, room.request_integers, room.lines
-    number = room.counters[at.NEXT_NUMBER]
-    room.counters[at.NEXT_NUMBER] = number + 1
+    reals, integers = room.request_reals, room.request_integers
     u, v = uniform(room, stream), uniform(room, stream)
     prompt, output = rules.prompt_tokens[i], rules.output_tokens[i]
     law = rules.law[i]
@@ -43,14 +41,10 @@ def new_request(rules: Any, room: Any, i: int, now: float, stream: int) -> int:
     reals[request, at.PROMPT] = prompt
     reals[request, at.OUTPUT] = output
     reals[request, at.PATIENCE] = uniform(room, stream)
-    reals[request, at.STARTED] = now
-    reals[request, at.PREFILLED] = now
     integers[request, at.CLASS] = i
-    lines[request, at.LINE] = at.NOBODY
-    lines[request, at.ALARM] = at.NOBODY
+    integers[request, at.LINE] = at.NOBODY
+    integers[request, at.ALARM] = at.NOBODY
     integers[request, at.ORIGIN] = at.NOBODY
-    lines[request, at.GROUP] = 1 if uniform(room, stream) < rules.solo_probability[i] else 0
-    lines[request, at.NUMBER] = number % np.int64(2147483647)
     return request
 
 
@@ -75,7 +69,7 @@ def wait_for_decode(rules: Any, room: Any, request: int, buffer: int) -> None:
 def start_waiting(rules: Any, room: Any, request: int, now: float, u: float) -> None:
     """Set the deadline of a request, if it still waits; `u` is its draw."""
     patience = rules.patience[room.request_integers[request, at.CLASS]]
-    if room.lines[request, at.LINE] != at.NOBODY and patience > 0.0:
+    if room.request_integers[request, at.LINE] != at.NOBODY and patience > 0.0:
         room.request_reals[request, at.DEADLINE] = now + exponential(u) / patience
         set_alarm(room, request)
 
@@ -86,7 +80,7 @@ def give_up(rules: Any, room: Any, now: float, records: Any) -> None:
     classes = len(rules.patience)
     request = room.alarms[0]
     clear_alarm(room, request)
-    line = room.lines[request, at.LINE]
+    line = room.request_integers[request, at.LINE]
     leave(room, request)
     stage, i = line // classes, line % classes
     if stage == 0:
@@ -100,7 +94,7 @@ def give_up(rules: Any, room: Any, now: float, records: Any) -> None:
         room.state[i * at.ROWS + at.SOLO_BUFFER] -= 1.0
         room.counts[i, at.LEFT_SOLO_DECODE] += 1.0
         room.counters[at.WAITING + 1] -= 1
-    write_record(room, records, request, now, 0.0 if stage == 0 else 1.0, at.NOBODY)
+    write_record(rules, room, records, request, now, 0.0 if stage == 0 else 1.0, at.NOBODY)
     forget(room, request)
 
 
@@ -114,7 +108,7 @@ def forget(room: Any, request: int) -> None:
 
 @inlined
 def write_record(
-    room: Any, records: Any, request: int, now: float, outcome: float, gpu: int
+    rules: Any, room: Any, records: Any, request: int, now: float, outcome: float, gpu: int
 ) -> None:
     """Write what happened to a request, if records are kept; columns as in `records`."""
     if len(records) == 0:
@@ -122,16 +116,22 @@ def write_record(
     row = room.counters[at.RECORDED]
     room.counters[at.RECORDED] = row + 1
     reals, integers = room.request_reals, room.request_integers
-    records[row, 0] = room.lines[request, at.NUMBER]
-    records[row, 1] = integers[request, at.CLASS]
+    started, prefilled, decoding = np.nan, np.nan, np.nan
+    prompt = reals[request, at.PROMPT]
+    if outcome > 0.0:
+        started, prefilled = reals[request, at.STARTED], reals[request, at.PREFILLED]
+        prompt = (prefilled - started) / rules.prefill_time
+    if outcome > 1.0:
+        decoding = reals[request, at.DECODING]
+    records[row, 0] = integers[request, at.CLASS]
+    records[row, 1] = outcome
     records[row, 2] = reals[request, at.ARRIVED]
-    records[row, 3] = reals[request, at.PROMPT]
-    records[row, 4] = reals[request, at.OUTPUT]
-    records[row, 5] = outcome
-    records[row, 6] = reals[request, at.STARTED]
-    records[row, 7] = reals[request, at.PREFILLED]
-    records[row, 8] = reals[request, at.DECODING]
-    records[row, 9] = now
-    records[row, 10] = integers[request, at.ORIGIN]
-    records[row, 11] = gpu
-    records[row, 12] = 0.0 if gpu == integers[request, at.ORIGIN] else 1.0
+    records[row, 3] = started
+    records[row, 4] = prefilled
+    records[row, 5] = decoding
+    records[row, 6] = now
+    records[row, 7] = prompt
+    records[row, 8] = reals[request, at.OUTPUT]
+    records[row, 9] = integers[request, at.ORIGIN]
+    records[row, 10] = gpu
+    records[row, 11] = 0.0 if gpu == integers[request, at.ORIGIN] else 1.0

@@ -11,6 +11,7 @@ import numpy as np
 from numba import njit
 
 from gnr.validation.per_gpu import layout as at
+from gnr.validation.per_gpu.prefetch import fetch_line
 
 _UNCOUNTED: dict[str, Any] = {"error_model": "numpy", "_nrt": False}
 """No reference counts: nothing here makes an array, and counting costs ten times the work."""
@@ -31,6 +32,35 @@ def compiled(function: _Function) -> _Function:
 _UNIT = 2.0**-53
 _SHIFT = 52 - (at.BINS_PER_OCTAVE.bit_length() - 1)
 _LOWEST = (1023 + at.LOWEST_OCTAVE) * at.BINS_PER_OCTAVE
+
+
+@inlined
+def fetch_rival(room: Any) -> None:
+    """Fetch the row of the GPU whose event probably comes after the next one.
+
+    It is the least of the other branches of the root: wrong now and then, which costs nothing but
+    the fetch. In large clusters the rows are far away from the processor.
+    """
+    tree, levels = room.tree, room.levels
+    if levels.size < 3:
+        return
+    top = levels[levels.size - 2]
+    least, second, branch = tree[tree.size - 1], np.inf, 0
+    for k in range(at.BRANCHES):
+        time = tree[top + k]
+        other = time != least and time < second
+        second = time if other else second
+        branch = k if other else branch
+    place = branch
+    for down in range(1, levels.size - 1):
+        first = place * at.BRANCHES
+        start = levels[levels.size - 2 - down]
+        place = first
+        for k in range(1, at.BRANCHES):
+            place = first + k if tree[start + first + k] == second else place
+    if second < np.inf:
+        for column in range(0, room.gpu_reals.shape[1], at.LINE_REALS):
+            fetch_line(room.gpu_reals, place, column)
 
 
 @inlined
@@ -64,33 +94,33 @@ def pick(room: Any, stream: int, choices: int) -> int:
 @inlined
 def join(room: Any, line: int, request: int) -> None:
     """Put a request at the end of a line."""
-    lines = room.lines
+    integers = room.request_integers
     last = room.tail[line]
-    lines[request, at.LINE] = line
-    lines[request, at.BEFORE] = last
-    lines[request, at.BEHIND] = at.NOBODY
+    integers[request, at.LINE] = line
+    integers[request, at.BEFORE] = last
+    integers[request, at.BEHIND] = at.NOBODY
     if last == at.NOBODY:
         room.head[line] = request
     else:
-        lines[last, at.BEHIND] = request
+        integers[last, at.BEHIND] = request
     room.tail[line] = request
 
 
 @inlined
 def leave(room: Any, request: int) -> None:
     """Take a request out of its line."""
-    lines = room.lines
-    line = lines[request, at.LINE]
-    before, behind = lines[request, at.BEFORE], lines[request, at.BEHIND]
+    integers = room.request_integers
+    line = integers[request, at.LINE]
+    before, behind = integers[request, at.BEFORE], integers[request, at.BEHIND]
     if before == at.NOBODY:
         room.head[line] = behind
     else:
-        lines[before, at.BEHIND] = behind
+        integers[before, at.BEHIND] = behind
     if behind == at.NOBODY:
         room.tail[line] = before
     else:
-        lines[behind, at.BEFORE] = before
-    lines[request, at.LINE] = at.NOBODY
+        integers[behind, at.BEFORE] = before
+    integers[request, at.LINE] = at.NOBODY
 
 
 @inlined
@@ -104,10 +134,10 @@ def set_alarm(room: Any, request: int) -> None:
 @inlined
 def clear_alarm(room: Any, request: int) -> None:
     """Take a request out of the heap of deadlines, if it is there."""
-    place = room.lines[request, at.ALARM]
+    place = room.request_integers[request, at.ALARM]
     if place == at.NOBODY:
         return
-    room.lines[request, at.ALARM] = at.NOBODY
+    room.request_integers[request, at.ALARM] = at.NOBODY
     size = room.counters[at.ALARMS] - 1
     room.counters[at.ALARMS] = size
     if place == size:
@@ -130,10 +160,10 @@ def _rise(room: Any, request: int, place: int) -> None:
         if room.request_reals[above, at.DEADLINE] <= deadline:
             break
         room.alarms[place] = above
-        room.lines[above, at.ALARM] = place
+        room.request_integers[above, at.ALARM] = place
         place = parent
     room.alarms[place] = request
-    room.lines[request, at.ALARM] = place
+    room.request_integers[request, at.ALARM] = place
 
 
 @inlined
@@ -151,10 +181,10 @@ def _sink(room: Any, request: int, place: int, size: int) -> None:
         if room.request_reals[below, at.DEADLINE] >= deadline:
             break
         room.alarms[place] = below
-        room.lines[below, at.ALARM] = place
+        room.request_integers[below, at.ALARM] = place
         place = child
     room.alarms[place] = request
-    room.lines[request, at.ALARM] = place
+    room.request_integers[request, at.ALARM] = place
 
 
 @inlined
@@ -184,8 +214,8 @@ def next_gpu(room: Any) -> int:
         first = place * at.BRANCHES
         start = levels[levels.size - 2 - down]
         place = first
-        while tree[start + place] != least:
-            place += 1
+        for k in range(1, at.BRANCHES):  # without a branch that depends on the numbers
+            place = first + k if tree[start + first + k] == least else place
     return place
 
 
