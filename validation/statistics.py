@@ -6,6 +6,7 @@ assumed independent and their values near normal (averages over a long run are).
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -252,6 +253,61 @@ def holm(p_values: ArrayLike) -> Floats:
     adjusted = np.empty_like(values)
     adjusted[order] = np.minimum(np.maximum.accumulate(values[order] * factors), 1.0)
     return adjusted
+
+
+def holm_intervals(differences: Sequence[ArrayLike], alpha: float = 0.05) -> list[Interval]:
+    r"""Return intervals of the means of several samples that agree with Holm's step-down test.
+
+    The samples are ordered by the p-value of the two-sided t test that their mean is 0. The k-th
+    of m gets level :math:`\alpha/(m-k+1)` until the first whose interval contains 0; that one and
+    all after it keep its level. An interval then excludes 0 exactly where `holm` rejects at
+    `alpha`, so the probability that any mean of 0 is told apart from 0 is at most alpha, whatever
+    the dependence. That is a promise on the decisions: each interval covers its own mean with
+    its own `confidence`, while all m together may do so with less than :math:`1-\alpha`.
+
+    Parameters
+    ----------
+    differences
+        Paired differences, one array of shape ``(replications,)`` each; lengths may differ. A
+        sample of one replication is never told apart from 0.
+    alpha
+        Family-wise level, in (0, 1).
+
+    Returns
+    -------
+    list of Interval
+        In the order given, in the unit of the samples.
+
+    Raises
+    ------
+    ValueError
+        If `interval` refuses a sample or `alpha` is out of range.
+    """
+    samples = [_sample(each) for each in differences]
+    found = [interval(each, 1 - alpha) for each in samples]
+    level, rejecting = alpha, True
+    order = np.argsort([p_value(each) for each in samples], kind="stable")
+    for place, index in enumerate(order):
+        if rejecting:
+            level = alpha / (len(samples) - place)
+        found[index] = interval(samples[index], 1 - level)
+        rejecting = rejecting and found[index].outside(0.0, 0.0)
+    return found
+
+
+def p_value(samples: ArrayLike) -> float:
+    """Return the p-value of the two-sided t test that the mean is 0; 1 for one replication.
+
+    The sample has shape ``(replications,)``. One that does not vary is taken at its word: 1 if it
+    is 0, else 0. Raises ValueError where `interval` does.
+    """
+    values = _sample(samples)
+    mean, error = float(values.mean()), _standard_error(values)
+    if mean == 0 or len(values) == 1:
+        return 1.0
+    if error == 0:
+        return 0.0
+    return float(2 * special.stdtr(len(values) - 1, -abs(mean) / error))
 
 
 def _two_tests(

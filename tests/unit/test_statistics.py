@@ -20,7 +20,9 @@ from gnr.validation.statistics import (
     detection_power,
     equivalent,
     holm,
+    holm_intervals,
     interval,
+    p_value,
     paired_difference,
     replications_needed,
     same_mean,
@@ -241,3 +243,73 @@ def test_holm_by_hand() -> None:
     assert holm([]).tolist() == []
     with pytest.raises(ValueError, match="p-values"):
         holm([0.5, math.nan])
+
+
+def test_holm_intervals_by_hand() -> None:
+    """Three samples of three, alpha = 0.05.
+
+    (9, 10, 11): s = 1, mean 10, t = 10 / (1 / sqrt 3) = 17.32, p = 0.00332 < 0.05 / 3: rejected;
+    its interval has level 0.05 / 3, t_2(1 - 0.05 / 6) = 7.6488, half-width 4.4160.
+    (1, 2, 3): t = 3.464, p = 0.0742 > 0.05 / 2: kept, at level 0.025, t_2(0.9875) = 6.2053.
+    (-1, 0, 1): p = 1, kept, at the same level 0.025, though 0.05 / 1 would be its own.
+    """
+    found = holm_intervals([[1, 2, 3], [9, 10, 11], [-1, 0, 1]])
+    assert [each.mean for each in found] == [2, 10, 0]
+    assert [each.confidence for each in found] == pytest.approx([0.975, 1 - 0.05 / 3, 0.975])
+    halves = [6.2053 / math.sqrt(3), 7.6488 / math.sqrt(3), 6.2053 / math.sqrt(3)]
+    assert [each.half_width for each in found] == pytest.approx(halves, rel=1e-4)
+    assert p_value([9, 10, 11]) == pytest.approx(0.00332, abs=1e-5)
+    assert p_value([1, 2, 3]) == pytest.approx(0.0742, abs=1e-4)
+
+
+def test_holm_intervals_decide_as_holm() -> None:
+    """Over families of many kinds: some effects large, some none, some on the edge."""
+    for trial in range(400):
+        rng = np.random.default_rng([20250102, trial])
+        count, replications = int(rng.integers(1, 12)), int(rng.integers(2, 20))
+        effects = rng.choice([0.0, 0.5, 2.0, 50.0], count)
+        samples = effects[:, None] + rng.standard_normal((count, replications))
+        alpha = float(rng.choice([0.01, 0.05, 0.3]))
+        rejected = holm([p_value(each) for each in samples]) <= alpha
+        found = holm_intervals(list(samples), alpha)
+        assert [each.outside(0, 0) for each in found] == rejected.tolist()
+        assert all(1 - alpha <= each.confidence <= 1 - alpha / count + 1e-12 for each in found)
+
+
+def test_holm_intervals_of_odd_samples() -> None:
+    """None; one replication; no variation; lengths that differ."""
+    assert holm_intervals([]) == []
+    one, constant, same, long = holm_intervals([[5.0], [2.0, 2.0], [0.0, 0.0], [1.0, 2.0, 3.0]])
+    assert (one.mean, one.half_width) == (5, math.inf)
+    assert constant.outside(0, 0)
+    assert not same.outside(0, 0)
+    assert long.mean == 2
+    with pytest.raises(ValueError, match="finite numbers"):
+        holm_intervals([[1.0, math.nan]])
+
+
+def false_claims(decide: Callable[..., Any], trials: int) -> int:
+    """Count families of ten in which a mean of 0 is told apart from 0; three are not 0.
+
+    The seven share half of their noise, as policies on common random numbers do.
+    """
+    count = 0
+    for trial in range(trials):
+        own, common = normal(10_000 + trial, 10, 8), normal(20_000 + trial, 8)
+        samples = own + common
+        samples[:3] += 50.0
+        count += any(each.outside(0, 0) for each in decide(list(samples))[3:])
+    return count
+
+
+@pytest.mark.parametrize(
+    ("decide", "right"),
+    [
+        (holm_intervals, True),
+        (lambda samples: [interval(each) for each in samples], False),
+    ],
+)
+def test_any_false_claim_is_as_rare_as_it_says(decide: Callable[..., Any], right: bool) -> None:
+    """Planted fault: every interval at its own 0.95."""
+    trials = 2000
+    assert not_more_often_than(false_claims(decide, trials), trials, 0.05) is right
