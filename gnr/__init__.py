@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from gnr.plan import Plan as Plan
     from gnr.reading import load as load
     from gnr.result import Solution as Solution
+    from gnr.validation.studies.comparison import compare as compare
     from gnr.validation.studies.convergence import converge as converge
     from gnr.validation.studies.simulation import simulate as simulate
 
@@ -30,6 +31,7 @@ _HOMES = {
     "Plan": "gnr.plan",
     "Solution": "gnr.result",
     "build_network": "gnr.network",
+    "compare": "gnr.validation.studies.comparison",
     "converge": "gnr.validation.studies.convergence",
     "load": "gnr.reading",
     "simulate": "gnr.validation.studies.simulation",
@@ -42,6 +44,7 @@ __all__ = [
     "Plan",
     "Solution",
     "build_network",
+    "compare",
     "converge",
     "load",
     "simulate",

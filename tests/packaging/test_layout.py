@@ -13,9 +13,9 @@ from packaging_tools import ROOT, package_folders
 FOLDERS = ("gnr", "models", "proofs", "validation", "instances")
 SOURCES = sorted(file for folder in FOLDERS for file in (ROOT / folder).rglob("*.py"))
 DOMAIN = {
-    "arrays", "atomic", "checks", "convergence", "errors", "instance", "network", "overrides",
-    "plan", "provenance", "rates", "reading", "result", "router_export", "schema_errors",
-    "simulation", "_version",
+    "arrays", "atomic", "checks", "comparison", "convergence", "errors", "instance", "network",
+    "overrides", "plan", "provenance", "rates", "reading", "result", "router_export",
+    "schema_errors", "simulation", "survey", "_version",
 }  # fmt: skip
 """The domain modules of `gnr/`; the others are ways in."""
 PUBLIC = {
@@ -76,6 +76,8 @@ SUMMARIES = {
     "gnr.result": "gnr.summary",
     "gnr.simulation": "gnr.simulation_summary",
     "gnr.convergence": "gnr.simulation_summary",
+    "gnr.comparison": "gnr.comparison_summary",
+    "gnr.survey": "gnr.comparison_summary",
 }
 """The way in that a result document may load, to show itself."""
 

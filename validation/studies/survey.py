@@ -1,0 +1,369 @@
+"""Policies over instances drawn at random: means, worst cases, who is best and how surely."""
+
+import hashlib
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gnr._version import __version__
+from gnr.arrays import Floats
+from gnr.comparison import Condition, condition_of
+from gnr.errors import InputError, Problem
+from gnr.instance import Instance
+from gnr.provenance import record
+from gnr.simulation import Estimate, Simulation
+from gnr.survey import DrawnInstance, InstanceGap, PolicySummary, Survey
+from gnr.validation.cells import CellFolder
+from gnr.validation.drawing_rule import RULE, drawn_instance
+from gnr.validation.engines import Progress
+from gnr.validation.ranking import best_policies, policy_pairs
+from gnr.validation.statistics import interval
+from gnr.validation.studies.comparison import (
+    ALL,
+    LAWS,
+    SIZES,
+    START_UNSETTLED,
+    Field,
+    conditions,
+    continued,
+    prepare_field,
+)
+from gnr.validation.studies.setting import Setting
+
+FEWEST, MOST = 2, 10_000
+"""Instances: one alone has no spread."""
+
+TOO_SMALL = "the plan for"
+"""How a plan's warning begins when whole GPUs cannot follow it."""
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """One instance with the policies that take part.
+
+    Attributes
+    ----------
+    number
+        k.
+    instance
+        Instance k of the seed.
+    field
+        Its policies.
+    """
+
+    number: int
+    instance: Instance
+    field: Field
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a survey has to do.
+
+    Attributes
+    ----------
+    drawn
+        The instances.
+    grid
+        Sizes and laws.
+    setting
+        How to simulate.
+    left_out
+        Why policies of `all` do not take part, by name.
+    """
+
+    drawn: list[Drawn]
+    grid: list[Condition]
+    setting: Setting
+    left_out: dict[str, str]
+
+    @property
+    def names(self) -> list[str]:
+        """Return the policies that take part: those that every instance has."""
+        return [name for name in self.drawn[0].field.studies if name not in self.left_out]
+
+    def cells(self, one: Drawn) -> list[tuple[str, Condition]]:
+        """Return the cells of one instance."""
+        return [(name, condition) for condition, name in product(self.grid, self.names)]
+
+    def expected_events(self, store: CellFolder | None) -> float:
+        """Return about how many events the cells have that are not in `store`."""
+        total = 0.0
+        for one in self.drawn:
+            for name, condition in self.cells(one):
+                if store is None or store.read(self.key(one, name, condition)) is None:
+                    total += one.field.expected_events(one.field.studies[name], condition)
+        return total
+
+    def key(self, one: Drawn, policy: str, condition: Condition) -> dict[str, Any]:
+        """Return what decides the numbers of a cell."""
+        return {
+            "version": __version__,
+            "instance": one.instance.name,
+            "sha256": one.instance.sha256(),
+            "policy": policy,
+            "gpus": condition.gpus,
+            "lengths": condition.lengths,
+            "lengths_sha256": _file_digest(condition.lengths),
+            "accounting": one.field.target.scheme,
+            "setting": vars(self.setting) | {"lengths": condition.lengths},
+        }
+
+
+Told = Callable[[Drawn, int], None]
+"""Called with each instance that is done and how many of its cells came from disk."""
+
+
+def prepare_survey(
+    count: int,
+    policies: str | Sequence[str] = ALL,
+    gpus: Sequence[int] = SIZES,
+    lengths: Sequence[str] = LAWS,
+    *,
+    account: str | None = None,
+    setting: Setting | None = None,
+) -> Work:
+    """Draw the instances and plan every policy on them.
+
+    Raises
+    ------
+    InputError
+        As `gnr.validation.studies.comparison.compare`, or if `count` is out of range.
+    """
+    if not FEWEST <= count <= MOST:
+        text = f"must be from {FEWEST} to {MOST:,} instances, got {count}"
+        raise InputError([Problem("survey-range", "--random", "", text, "say 24")])
+    setting = setting or Setting()
+    setting.check()  # its seed draws the instances
+    grid = conditions(gpus, lengths)
+    drawn = []
+    for number in range(count):
+        instance = drawn_instance(setting.seed, number)
+        drawn.append(
+            Drawn(number, instance, prepare_field(instance, policies, grid, account, setting))
+        )
+    left_out: dict[str, str] = {}
+    for one in drawn:
+        for name, reason in one.field.left_out.items():
+            left_out.setdefault(name, f"{reason} (instance {one.number})")
+    return Work(drawn, grid, setting, left_out)
+
+
+def survey(
+    work: Work,
+    store: CellFolder | None = None,
+    *,
+    progress: Progress | None = None,
+    told: Told | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> Survey:
+    """Simulate every policy on every instance.
+
+    Parameters
+    ----------
+    work
+        From `prepare_survey`.
+    store
+        Where every cell that is done is kept; one that is there is not computed again. None keeps
+        nothing.
+    progress
+        Called now and then with the events simulated so far.
+    told
+        Called with each instance that is done.
+    options
+        Further options to write into the provenance.
+
+    Returns
+    -------
+    Survey
+        Over the instances that were complete, if interrupted.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If interrupted before two instances were complete.
+    """
+    started = time.perf_counter()
+    done: list[tuple[Drawn, list[Simulation]]] = []
+    events, complete = 0.0, True
+    try:
+        for one in work.drawn:
+            cells, known = [], 0
+            for name, condition in work.cells(one):
+                key = work.key(one, name, condition)
+                cell = None if store is None else store.read(key)
+                known += cell is not None
+                if cell is None:
+                    study = one.field.studies[name]
+                    cell = one.field.run(study, condition, progress and continued(progress, events))
+                    if not cell.complete:
+                        raise KeyboardInterrupt
+                    events += cell.events
+                    if store is not None:
+                        store.write(key, cell)
+                cells.append(cell)
+            done.append((one, cells))
+            if told is not None:
+                told(one, known)
+    except KeyboardInterrupt:
+        complete = False
+        if len(done) < FEWEST:
+            raise
+    return _document(work, done, store, complete, started, options or {})
+
+
+def summaries(
+    gaps: Mapping[Condition, Mapping[str, Floats]], numbers: Sequence[int]
+) -> tuple[PolicySummary, ...]:
+    """Return each policy over the instances; `gaps` by policy have shape ``(instances,)``."""
+    found = []
+    for condition, named in gaps.items():
+        least = np.min(list(named.values()), axis=0)
+        for name, values in named.items():
+            mean = interval(values)
+            found.append(
+                PolicySummary(
+                    policy=name,
+                    gpus=condition.gpus,
+                    lengths=condition.lengths,
+                    gap=Estimate(mean=mean.mean, half_width=mean.half_width),
+                    standard_deviation=float(values.std(ddof=1)),
+                    worst_gap=float(values.max()),
+                    worst_instance=numbers[int(values.argmax())],
+                    wins=int((values <= least).sum()),
+                )
+            )
+    return tuple(found)
+
+
+def _document(
+    work: Work,
+    done: Sequence[tuple[Drawn, list[Simulation]]],
+    store: CellFolder | None,
+    complete: bool,
+    started: float,
+    options: Mapping[str, Any],
+) -> Survey:
+    gaps: dict[Condition, dict[str, Floats]] = {
+        condition: {
+            name: np.array([_gap(cells, name, condition) for _, cells in done])
+            for name in work.names
+        }
+        for condition in work.grid
+    }
+    numbers = [one.number for one, _ in done]
+    policies = summaries(gaps, numbers)
+    pairs = policy_pairs(
+        {at: {name: -values for name, values in named.items()} for at, named in gaps.items()}
+    )
+    means: dict[Condition, dict[str, Estimate]] = {}
+    for each in policies:
+        means.setdefault(each.condition, {})[each.policy] = each.gap
+    digest = hashlib.sha256("".join(one.instance.sha256() for one, _ in done).encode())
+    return Survey(
+        seed=work.setting.seed,
+        rule=RULE,
+        asked=len(work.drawn),
+        accounting=work.drawn[0].field.target.scheme,
+        instances=tuple(
+            DrawnInstance(
+                number=one.number,
+                sha256=one.instance.sha256(),
+                lp_revenue_rate=float(one.field.target.revenue_rate or 0.0),
+                instance=one.instance,
+            )
+            for one, _ in done
+        ),
+        policies=policies,
+        gaps=tuple(
+            InstanceGap(
+                instance=one.number,
+                policy=cell.policy,
+                gpus=cell.gpus,
+                lengths=cell.lengths,
+                gap=cell.gap,
+                starts_agree=cell.warmup_check.agree,
+            )
+            for one, cells in done
+            for cell in cells
+        ),
+        pairs=pairs,
+        best=best_policies(means, pairs),
+        complete=complete,
+        warnings=tuple(_warnings(work, done, store, complete)),
+        provenance=record(
+            digest.hexdigest(),
+            started,
+            vars(work.setting)
+            | {"random": len(work.drawn), "policies": work.names}
+            | {"gpus": list(dict.fromkeys(each.gpus for each in work.grid))}
+            | {"lengths": list(dict.fromkeys(each.lengths for each in work.grid))}
+            | dict(options),
+            seed=work.setting.seed,
+        ),
+    )
+
+
+def _gap(cells: Sequence[Simulation], policy: str, condition: Condition) -> float:
+    return next(
+        cell.gap.mean for cell in cells if cell.policy == policy and condition_of(cell) == condition
+    )
+
+
+def _warnings(
+    work: Work,
+    done: Sequence[tuple[Drawn, list[Simulation]]],
+    store: CellFolder | None,
+    complete: bool,
+) -> list[str]:
+    told = [f"left out {name}: {reason}" for name, reason in work.left_out.items()]
+    small: dict[Condition, list[int]] = {}
+    starts: dict[tuple[Condition, str, str], list[int]] = {}
+    for one, cells in done:
+        for cell in cells:
+            at, agree = condition_of(cell), cell.warmup_check.agree
+            if any(each.startswith(TOO_SMALL) for each in cell.warnings):
+                small.setdefault(at, []).append(one.number)
+            if agree != "yes":
+                starts.setdefault((at, agree, cell.policy), []).append(one.number)
+    told += [
+        f"{at}: too small to follow the plan on {_listed(numbers, done)}"
+        for at, numbers in small.items()
+    ]
+    if starts:
+        named = [
+            f"{at}, {policy} on {_listed(numbers, done)} ({agree})"
+            for (at, agree, policy), numbers in starts.items()
+        ]
+        told.append(f"{START_UNSETTLED}: {'; '.join(named)}")
+    if store is not None:
+        told += [f"{file} was damaged and computed again" for file in dict.fromkeys(store.damaged)]
+    commits = {cell.provenance.commit for _, cells in done for cell in cells}
+    if len(commits) > 1:
+        listed = ", ".join(sorted(str(commit)[:9] for commit in commits))
+        told.append(f"the cells come from {len(commits)} commits of gnr: {listed}")
+    if not complete:
+        after = "nothing was kept (no --out)" if store is None else "the same command goes on"
+        told.append(
+            f"interrupted: {len(done)} of {len(work.drawn)} instances are complete; {after}"
+        )
+    return told
+
+
+def _listed(numbers: Sequence[int], done: Sequence[object]) -> str:
+    """Return numbers of instances in order, each once."""
+    distinct = sorted(set(numbers))
+    if len(distinct) == len(done):
+        return "all instances"
+    return f"instances {', '.join(str(number) for number in distinct)}"
+
+
+def _file_digest(lengths: str) -> str | None:
+    """Return the SHA-256 of a file of lengths; None for a law."""
+    path = Path(lengths)
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
