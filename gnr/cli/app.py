@@ -14,6 +14,7 @@ from typer.exceptions import TyperException
 from gnr._version import __version__
 from gnr.cli import (
     check_verb,
+    compare_verb,
     converge_verb,
     draw_verb,
     export_verb,
@@ -42,6 +43,9 @@ app.command("simulate", short_help="Simulate n GPUs; compare with the optimum.")
 )
 app.command("converge", short_help="See how growing clusters near the optimum.")(
     converge_verb.converge
+)
+app.command("compare", short_help="Set policies side by side; say which is best.")(
+    compare_verb.compare
 )
 
 

@@ -95,3 +95,13 @@ def read_sizes(option: str, text: str) -> list[int]:
                 )
             ]
         ) from error
+
+
+def read_names(text: str) -> list[str]:
+    """Return ``a,b,c`` as names."""
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def read_policies(text: str) -> str | list[str]:
+    """Return ``all`` as it is and ``a,b,c`` as names."""
+    return "all" if text.strip() == "all" else read_names(text)

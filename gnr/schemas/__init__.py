@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from gnr.comparison import Comparison
 from gnr.convergence import Convergence
 from gnr.drawing import Drawing
 from gnr.instance import Instance
@@ -16,6 +17,7 @@ from gnr.load_report import LoadReport
 from gnr.result import Solution
 from gnr.router_export import RouterPlan, VllmPriorities
 from gnr.simulation import Simulation
+from gnr.survey import Survey
 
 
 class ErrorMessage(BaseModel):
@@ -60,6 +62,8 @@ DOCUMENTS: dict[str, type[BaseModel]] = {
     "export-vllm-priority": VllmPriorities,
     "simulate": Simulation,
     "converge": Convergence,
+    "compare": Comparison,
+    "compare-random": Survey,
     "error": ErrorDocument,
 }
 """Model of each document; a verb that takes several instances prints ``{"results": [...]}``."""

@@ -1,0 +1,194 @@
+"""Pictures of a comparison: the gap of each policy with its causes, and against the lengths."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from gnr.comparison import Comparison, Condition
+from gnr.comparison_summary import best_by_law, best_sentence
+from gnr.instance import Instance
+from gnr.plots.convergence_plot import POLICY_COLOURS, TERM_COLOURS
+from gnr.plots.palette import FAINT, INK
+from gnr.plots.save import new_figure, one_line, plain_text
+from gnr.simulation import Simulation
+from gnr.simulation_summary import TERMS, gathered_terms
+
+PANELS_IN_A_ROW = 3
+
+WIDTH = 13.0
+"""Of every picture, inches."""
+
+HEADING, FOOT, ROW, BETWEEN = 1.6, 0.95, 0.36, 1.0
+"""Heights of heading, foot, one policy, and the space between two rows of panels, inches."""
+
+LEAST_DRAWN = 5e-5
+"""Causes below this share of the LP value are not drawn."""
+
+LAW_MARKERS = ("o", "s", "^", "D", "v", "P")
+
+
+def draw_gaps(instance: Instance, result: Comparison) -> Any:
+    """Return the gap of each policy and its causes, one panel for each cluster size.
+
+    With several laws of the lengths the first is drawn.
+    """
+    law = result.conditions[0].lengths
+    drawn = [each for each in result.conditions if each.lengths == law]
+    order = policy_order(result, drawn)
+    largest = next(each for each in result.best if each.condition == drawn[-1])
+    with plain_text():
+        figure, panels = panel_grid(len(drawn), len(order))
+        shown: dict[str, Any] = {}
+        for place, (axes, condition) in enumerate(zip(panels, drawn, strict=True)):
+            cells = {cell.policy: cell for cell in result.cells_at(condition)}
+            best = next(each.policy for each in result.best if each.condition == condition)
+            lay_out(axes, order, condition, names=place % PANELS_IN_A_ROW == 0)
+            for row, name in enumerate(order):
+                if name in cells:
+                    _draw_causes(axes, row, cells[name], shown, bold=name == best)
+        share_axis(panels)
+        headline(
+            figure,
+            "How far each policy stays behind the LP optimum, and where the money goes",
+            f"{one_line(instance.title)}. {result.accounting.capitalize()} accounting, "
+            f"{drawn[0].law}.",
+            best_sentence(largest, drawn),
+            "Dots: gap with its 95 % interval. Bars: its causes (eq. D11), those left of 0 count "
+            "against it. Bold: smallest gap. Same random numbers for all: differences are sharper "
+            "than the intervals.",
+        )
+        figure.legend(
+            [shown[name] for name in TERMS if name in shown],
+            [TERMS[name] for name in TERMS if name in shown],
+            frameon=False, fontsize=9, ncols=len(shown), loc="lower left",
+            bbox_to_anchor=(0.01, 0.0),
+        )  # fmt: skip
+    return figure
+
+
+def draw_laws(instance: Instance, result: Comparison) -> Any:
+    """Return the gap of each policy under each law of the lengths, one panel for each size."""
+    laws = list(dict.fromkeys(each.lengths for each in result.conditions))
+    drawn = [each for each in result.conditions if each.lengths == laws[0]]
+    order = policy_order(result, drawn)
+    with plain_text():
+        figure, panels = panel_grid(len(drawn), len(order))
+        shown: dict[str, Any] = {}
+        for place, (axes, condition) in enumerate(zip(panels, drawn, strict=True)):
+            lay_out(axes, order, condition, names=place % PANELS_IN_A_ROW == 0)
+            for number, law in enumerate(laws):
+                found = result.cells_at(Condition(condition.gpus, law))
+                shift = 0.6 * ((number + 0.5) / len(laws) - 0.5)
+                shown[Condition(0, law).law] = axes.errorbar(
+                    [100 * cell.gap.mean for cell in found],
+                    [order.index(cell.policy) + shift for cell in found],
+                    xerr=[100 * cell.gap.half_width for cell in found],
+                    color=POLICY_COLOURS[number % len(POLICY_COLOURS)],
+                    marker=LAW_MARKERS[number % len(LAW_MARKERS)],
+                    linestyle="none", markersize=4.5, capsize=2, linewidth=1.1,
+                )  # fmt: skip
+        share_axis(panels)
+        headline(
+            figure,
+            "Does the order of the policies depend on the law of the lengths?",
+            f"{one_line(instance.title)}. {result.accounting.capitalize()} accounting.",
+            best_by_law(result.best, drawn[-1].gpus),
+            "Gap to the LP optimum with its 95 % interval; equal means under every law.",
+        )
+        figure.legend(
+            shown.values(), list(shown), frameon=False, fontsize=9, ncols=len(shown),
+            loc="lower left", bbox_to_anchor=(0.01, 0.0),
+        )  # fmt: skip
+    return figure
+
+
+def policy_order(result: Comparison, drawn: Sequence[Condition]) -> list[str]:
+    """Return the policies by their gap in the largest cluster drawn, the smallest first."""
+    last = {cell.policy: cell.gap.mean for cell in result.cells_at(drawn[-1])}
+    return sorted(result.policies, key=lambda name: last.get(name, math.inf))
+
+
+def panel_grid(
+    count: int, policies: int, row: float = ROW, foot: float = FOOT
+) -> tuple[Any, list[Any]]:
+    """Return a figure with `count` panels of so many policies each, and the panels."""
+    columns = min(count, PANELS_IN_A_ROW)
+    rows = math.ceil(count / columns)
+    tall = row * (policies + 0.6)
+    height = HEADING + foot + rows * tall + (rows - 1) * BETWEEN
+    figure = new_figure(WIDTH, height)
+    left, right, gap = 0.145, 0.985, 0.022
+    wide = (right - left - gap * (columns - 1)) / columns
+    panels = [
+        figure.add_axes(
+            (
+                left + (place % columns) * (wide + gap),
+                (foot + (rows - 1 - place // columns) * (tall + BETWEEN)) / height,
+                wide,
+                tall / height,
+            )
+        )
+        for place in range(count)
+    ]
+    return figure, panels
+
+
+def lay_out(axes: Any, order: Sequence[str], condition: Condition, *, names: bool) -> None:
+    """Prepare a panel: policies from top to bottom, their names in the first column only."""
+    axes.set_ylim(len(order) - 0.4, -0.6)
+    axes.set_yticks(range(len(order)), order if names else [""] * len(order), fontsize=9.5)
+    axes.tick_params(axis="y", length=0)
+    axes.set_title(f"{condition.gpus:,} GPUs", loc="left", fontsize=10.5, color=INK)
+    axes.set_xlabel("gap to the LP optimum", fontsize=9, color=INK)
+    axes.axvline(0, color=INK, linewidth=0.8)
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g} %")
+    axes.tick_params(axis="x", labelsize=9)
+    axes.grid(axis="x", color=FAINT, alpha=0.25, linewidth=0.6)
+    axes.set_axisbelow(True)
+    for side in ("top", "right", "left"):
+        axes.spines[side].set_visible(False)
+
+
+def share_axis(panels: Sequence[Any]) -> None:
+    """Give all panels the same scale, so that sizes can be compared."""
+    low = min(axes.get_xlim()[0] for axes in panels)
+    high = max(axes.get_xlim()[1] for axes in panels)
+    for axes in panels:
+        axes.set_xlim(low, high)
+
+
+def headline(figure: Any, title: str, *lines: str) -> None:
+    """Write what the picture shows and how to read it, in at most three lines."""
+    height = figure.get_figheight()
+    figure.text(0.015, 1 - 0.3 / height, title, fontsize=14, weight="bold", color=INK, va="center")
+    for place, text in enumerate(lines):
+        down = 0.62 + 0.25 * place
+        figure.text(0.015, 1 - down / height, text, fontsize=10, color=INK, va="center")
+
+
+def _draw_causes(
+    axes: Any, row: int, cell: Simulation, shown: dict[str, Any], *, bold: bool
+) -> None:
+    """Stack the causes of one gap; positive ones to the right of 0, the others to the left."""
+    right = left = 0.0
+    for name, share in gathered_terms(cell).items():
+        if abs(share) < LEAST_DRAWN:
+            continue
+        width = 100 * share
+        bar = axes.barh(
+            row, width, left=right if width > 0 else left, height=0.62, color=TERM_COLOURS[name]
+        )
+        shown.setdefault(name, bar)
+        right, left = (right + width, left) if width > 0 else (right, left + width)
+    gap, half = 100 * cell.gap.mean, 100 * cell.gap.half_width
+    axes.errorbar(
+        [gap], [row], xerr=[half], color=INK, marker="o", markersize=4, capsize=2, linewidth=1
+    )
+    axes.annotate(
+        f"{gap:.2f} ±{half:.2f} %", (max(right, gap + half), row), xytext=(5, 0),
+        textcoords="offset points", va="center", fontsize=8, color=INK,
+        weight="bold" if bold else "normal",
+    )  # fmt: skip
+    # Room for the label: its width in data depends on the scale, so extend by a share of it.
+    axes.update_datalim([(1.32 * max(right, gap + half), row), (min(left, gap - half), row)])
+    axes.autoscale_view(scaley=False)

@@ -1,0 +1,272 @@
+"""`gnr compare` as a user runs it."""
+
+import json
+import signal
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import xarray as xr
+
+from gnr.cli.app import run
+from gnr.schemas import read_schema
+
+QUICK = ("--horizon", "60", "--warmup", "20", "--replications", "4")
+PAIR = ("--policies", "gate-and-route,fcfs-route")
+
+
+def gnr(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    """Run one command in this process; return exit code, stdout and stderr."""
+    code = run(("compare", *arguments))
+    printed = capsys.readouterr()
+    return code, printed.out, printed.err
+
+
+def gnr_json(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, Any]:
+    code, out, _ = gnr(capsys, *arguments, "--json")
+    return code, json.loads(out)
+
+
+def test_compare_prints_the_documented_json(capsys: pytest.CaptureFixture[str]) -> None:
+    code, document = gnr_json(capsys, "two-class", *PAIR, "--gpus", "20,5", *QUICK)
+    assert code == 0
+    jsonschema.validate(document, read_schema("compare"))
+    jsonschema.validate(document["cells"][0], read_schema("simulate"))
+    assert document["accounting"] == "bundled"
+    assert document["lp_revenue_rate"] == pytest.approx(297.7031698642446, rel=1e-12)
+    assert [(cell["gpus"], cell["policy"]) for cell in document["cells"]] == [
+        (5, "gate-and-route"), (5, "fcfs-route"), (20, "gate-and-route"), (20, "fcfs-route"),
+    ]  # fmt: skip
+    assert document["arrival_shares"] == {"decode-heavy": 0.5, "prefill-heavy": 0.5}
+    for pair, gate, fcfs in zip(
+        document["pairs"], document["cells"][::2], document["cells"][1::2], strict=True
+    ):
+        assert (pair["first"], pair["second"]) == ("gate-and-route", "fcfs-route")
+        assert pair["isolates"] == "the gate under a static partition"
+        expected = gate["revenue_rate"]["mean"] - fcfs["revenue_rate"]["mean"]
+        assert pair["money"]["mean"] == pytest.approx(expected)
+        assert 0 < pair["correlation"] <= 1
+        assert pair["confidence"] > 0.95
+    assert [each["gpus"] for each in document["best"]] == [5, 20]
+
+
+def test_all_leaves_out_what_plans_for_other_pricing(capsys: pytest.CaptureFixture[str]) -> None:
+    _, document = gnr_json(capsys, "two-class", "--gpus", "5", *QUICK)
+    names = [cell["policy"] for cell in document["cells"]]
+    assert "gate-and-route" in names
+    assert "prioritize-and-route" not in names
+    assert any(
+        warning.startswith("left out prioritize-and-route: it plans for separate pricing")
+        for warning in document["warnings"]
+    )
+    _, document = gnr_json(
+        capsys, "two-class", "--policies", "prioritize-and-route", "--gpus", "5", *QUICK
+    )
+    assert [cell["policy"] for cell in document["cells"]] == ["prioritize-and-route"]
+    assert document["pairs"] == []
+    assert document["best"][0]["policy"] == "prioritize-and-route"
+    _, document = gnr_json(capsys, "two-class-separate", "--gpus", "5", *QUICK)
+    names = [cell["policy"] for cell in document["cells"]]
+    assert "prioritize-and-route" in names
+    assert "gate-and-route" not in names
+
+
+def test_cells_that_may_remember_their_start_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+    """A warning, no exit code: the differences are what is asked for."""
+    code, document = gnr_json(capsys, "two-class", *PAIR, "--gpus", "5", *QUICK)
+    assert code == 0
+    (warning,) = [each for each in document["warnings"] if each.startswith("runs from")]
+    assert warning.endswith("5 GPUs, exponential lengths (undecided): gate-and-route, fcfs-route")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("two-class", "--policies", "gate-and-rout"), "use gate-and-route?"),
+        (("two-class", "--policies", "best,worst"), "--policies: no policy 'worst'"),
+        (("two-class", "--policies", ""), "--policies: no policy is named"),
+        (("two-class", "--policies", "fcfs-route,fcfs-route"), "fcfs-route comes twice"),
+        (("two-class", "--gpus", "5,5"), "--gpus: must be different sizes"),
+        (("two-class", "--gpus", "five"), "--gpus: must be whole numbers"),
+        (("two-class", "--lengths", "exponential,exponential"), "--lengths: must be different"),
+        (("two-class", "--lengths", ""), "--lengths: must be different laws"),
+        (("two-class", "--account", "twice"), "no accounting 'twice'"),
+        (("two-class", "--replications", "1"), "--replications: must be at least 4"),
+        (("two-class", "--random", "4"), "--random: cannot go with two-class"),
+        ((), "INSTANCE: nothing to compare on"),
+        (("--random", "1"), "--random: must be from 2 to"),
+        (("--random", "4", "--set", "gpu.batch_slots=4"), "--set: cannot go with --random"),
+        (("--random", "4", "--policies", "fcfs"), "no policy 'fcfs'"),
+        (("--random", "4", "--seed", "-1"), "--seed: must be at least 0"),
+    ],
+)
+def test_bad_options_end_with_2_and_name_the_option(
+    arguments: tuple[str, ...], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, err = gnr(capsys, *arguments)
+    assert code == 2
+    assert not out
+    assert said in err
+
+
+def test_an_overload_that_nobody_leaves_is_an_honest_negative(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    never = ("--set", "classes.0.patience_rate=0", "--set", "classes.1.patience_rate=0")
+    code, document = gnr_json(capsys, "two-class", *never)
+    assert code == document["error"]["code"] == 1
+    assert "no steady state exists" in document["error"]["messages"][0]["message"]
+
+
+def test_several_instances_come_as_results(capsys: pytest.CaptureFixture[str]) -> None:
+    _, document = gnr_json(capsys, "two-class", "two-class-qwen-4b", *PAIR, "--gpus", "5", *QUICK)
+    assert [one["instance"] for one in document["results"]] == ["two-class", "two-class-qwen-4b"]
+
+
+def test_compare_writes_json_arrays_and_pictures(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    code, document = gnr_json(
+        capsys, "two-class", *PAIR, "--gpus", "5,20", *QUICK, "--out", str(tmp_path)
+    )
+    assert code == 0
+    stem = "two-class.comparison"
+    assert {path.name for path in tmp_path.iterdir()} == {
+        f"{stem}.json", f"{stem}.nc", f"{stem}.gaps.svg", f"{stem}.gaps.png",
+    }  # fmt: skip
+    ET.parse(tmp_path / f"{stem}.gaps.svg")
+    assert json.loads((tmp_path / f"{stem}.json").read_text())["pairs"] == document["pairs"]
+    with xr.open_dataset(tmp_path / f"{stem}.nc", engine="h5netcdf") as arrays:
+        assert dict(arrays.sizes) == {
+            "policy": 2, "gpus": 2, "lengths": 1, "class": 2, "replication": 4,
+        }  # fmt: skip
+        gap = arrays["gap"].sel(policy="fcfs-route", gpus=20, lengths="exponential")
+        assert float(gap.mean()) == pytest.approx(document["cells"][3]["gap"]["mean"])
+        assert not arrays["tpot"].isnull().all()
+
+
+def test_the_summary_names_the_best_in_plain_words(capsys: pytest.CaptureFixture[str]) -> None:
+    _, shown, _ = gnr(capsys, "two-class", *PAIR, "--gpus", "5,20", *QUICK)
+    for words in ("comes closest to the optimum", "the gate under a static partition", "TTFT"):
+        assert words in shown
+    assert shown.count("GPUs: ") == 2
+
+
+def test_an_interrupt_keeps_the_cells_that_are_done(tmp_path: Path) -> None:
+    command = (
+        sys.executable, "-m", "gnr", "compare", "two-class", *PAIR, "--gpus", "5,100000",
+        "--out", str(tmp_path),
+    )  # fmt: skip
+    code, err = interrupted(command, "gnr: fcfs-route, 5 GPUs")
+    assert code == 130, err
+    document = json.loads((tmp_path / "two-class.comparison.json").read_text())
+    assert document["complete"] is False
+    assert [cell["gpus"] for cell in document["cells"]] == [5, 5]
+    assert len(document["pairs"]) == 1
+
+
+def interrupted(command: tuple[str, ...], after: str) -> tuple[int, str]:
+    """Run a command, send Ctrl-C after a line of stderr; return exit code and the rest of it."""
+    with subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if line.startswith(after):
+                break
+        process.send_signal(signal.SIGINT)
+        rest = process.stderr.read()
+    return process.returncode, rest
+
+
+RANDOM = ("--random", "3", "--seed", "7", *PAIR, "--gpus", "5,20", *QUICK)
+
+
+def told(document: Any) -> Any:
+    """Return what a survey found, without what it cost and what it noticed."""
+    return {key: document[key] for key in document if key not in ("provenance", "warnings")}
+
+
+def test_random_instances_without_a_folder(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = gnr(capsys, *RANDOM, "--json")
+    document = json.loads(out)
+    assert code == 0
+    assert "without --out nothing is kept" in err
+    jsonschema.validate(document, read_schema("compare-random"))
+    assert [one["number"] for one in document["instances"]] == [0, 1, 2]
+    assert len(document["gaps"]) == 3 * 2 * 2
+    assert {each["wins"] for each in document["policies"]} <= {0, 1, 2, 3}
+    for each in document["policies"]:
+        gaps = [
+            one["gap"]["mean"]
+            for one in document["gaps"]
+            if (one["policy"], one["gpus"]) == (each["policy"], each["gpus"])
+        ]
+        assert each["gap"]["mean"] == pytest.approx(sum(gaps) / 3)
+        assert each["worst_gap"] == max(gaps)
+    assert all(pair["money"] is None for pair in document["pairs"])
+
+
+def test_a_survey_goes_on_where_it_stopped(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Nothing is computed twice, but what was damaged; the numbers are the same."""
+    arguments = (*RANDOM, "--out", str(tmp_path))
+    _, first = gnr_json(capsys, *arguments)
+    cells = sorted((tmp_path / "cells").iterdir())
+    assert len(cells) == 12
+    before = {cell: cell.stat().st_mtime_ns for cell in cells}
+    code, out, err = gnr(capsys, *arguments, "--json")
+    assert code == 0
+    assert err.count("4 cells, 4 kept") == 3
+    assert {cell: cell.stat().st_mtime_ns for cell in cells} == before
+    assert told(json.loads(out)) == told(first)
+    cells[5].write_text(cells[5].read_text()[:1000])
+    cells[7].write_text("")
+    code, out, err = gnr(capsys, *arguments, "--json")
+    assert code == 0
+    again = json.loads(out)
+    assert told(again) == told(first)
+    damaged = [warning for warning in again["warnings"] if "damaged" in warning]
+    assert len(damaged) == 2
+    assert str(cells[5]) in "".join(damaged)
+    _, _, err = gnr(capsys, *arguments)
+    assert "damaged" not in err
+    stem = "random-3-seed-7.comparison"
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "cells", f"{stem}.json", f"{stem}.nc", f"{stem}.gaps.svg", f"{stem}.gaps.png",
+    }  # fmt: skip
+    ET.parse(tmp_path / f"{stem}.gaps.svg")
+
+
+def test_more_instances_use_the_cells_of_fewer_and_other_options_none(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    few = ("--random", "2", *PAIR, "--gpus", "5", *QUICK, "--out", str(tmp_path))
+    gnr(capsys, *few)
+    _, _, err = gnr(capsys, *few[:1], "3", *few[2:])
+    assert err.count("2 cells, 2 kept") == 2
+    assert err.count("2 cells, 0 kept") == 1
+    _, _, err = gnr(capsys, *few, "--seed", "2")
+    assert err.count("2 cells, 0 kept") == 2
+    _, _, err = gnr(capsys, *few, "--account", "separate")
+    assert err.count("2 cells, 0 kept") == 2
+
+
+def test_an_interrupted_survey_says_how_to_go_on(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    options = (*PAIR, "--gpus", "20,2000", "--horizon", "300", "--warmup", "20",
+               "--replications", "4", "--out", str(tmp_path))  # fmt: skip
+    command = (sys.executable, "-m", "gnr", "compare", "--random", "200", *options)
+    code, err = interrupted(command, "gnr: instance 0")
+    assert code == 130, err
+    assert "the same command goes on" in err
+    assert "Traceback" not in err
+    assert len(list((tmp_path / "cells").iterdir())) >= 4
+    _, _, err = gnr(capsys, "--random", "2", *options)
+    assert "4 cells, 4 kept" in err
