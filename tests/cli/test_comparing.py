@@ -94,6 +94,12 @@ def test_cells_that_may_remember_their_start_are_named(capsys: pytest.CaptureFix
         (("two-class", "--gpus", "five"), "--gpus: must be whole numbers"),
         (("two-class", "--lengths", "exponential,exponential"), "--lengths: must be different"),
         (("two-class", "--lengths", ""), "--lengths: must be different laws"),
+        (("two-class", "--lengths", "uniform"), "--lengths: no law of lengths 'uniform'"),
+        (("two-class", "--fidelity", "exact"), "--fidelity: no 'exact'"),
+        (
+            ("two-class", "--fidelity", "pooled", "--lengths", "exponential,deterministic"),
+            "--lengths: the pooled chain has exponential lengths only",
+        ),
         (("two-class", "--account", "twice"), "no accounting 'twice'"),
         (("two-class", "--replications", "1"), "--replications: must be at least 4"),
         (("two-class", "--random", "4"), "--random: cannot go with two-class"),
@@ -101,6 +107,7 @@ def test_cells_that_may_remember_their_start_are_named(capsys: pytest.CaptureFix
         (("--random", "1"), "--random: must be from 2 to"),
         (("--random", "4", "--set", "gpu.batch_slots=4"), "--set: cannot go with --random"),
         (("--random", "4", "--policies", "fcfs"), "no policy 'fcfs'"),
+        (("--random", "4", "--lengths", "mine.csv"), "--lengths: mine.csv cannot fit"),
         (("--random", "4", "--seed", "-1"), "--seed: must be at least 0"),
     ],
 )
@@ -111,6 +118,55 @@ def test_bad_options_end_with_2_and_name_the_option(
     assert code == 2
     assert not out
     assert said in err
+
+
+def test_a_policy_that_the_fidelity_cannot_follow_is_left_out_of_all(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    pooled = ("two-class", "--fidelity", "pooled", "--gpus", "5", *QUICK)
+    _, document = gnr_json(capsys, *pooled)
+    assert {cell["fidelity"] for cell in document["cells"]} == {"pooled"}
+    assert document["cells"][0]["latency"] is None
+    left_out = [each for each in document["warnings"] if each.startswith("left out fcfs-immediate")]
+    assert left_out == [
+        "left out fcfs-immediate: the pooled chain cannot follow fcfs-immediate: it looks at "
+        "single GPUs"
+    ]
+    code, _, err = gnr(capsys, *pooled, "--policies", "gate-and-route,fcfs-immediate")
+    assert code == 2
+    assert "the pooled chain cannot follow fcfs-immediate" in err
+    _, shown, _ = gnr(capsys, *pooled)
+    assert "the pooled chain has no single requests" in shown
+
+
+def test_lengths_of_several_laws_and_of_a_file(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Pictures show a file by its name alone."""
+    file = tmp_path / "real.csv"
+    rows = ["class,prompt_tokens,output_tokens", "decode-heavy,100,1500", "decode-heavy,500,500"]
+    file.write_text("\n".join([*rows, "prefill-heavy,3000,400"]) + "\n")
+    out = tmp_path / "out"
+    code, document = gnr_json(
+        capsys, "two-class", *PAIR, "--gpus", "5,20", *QUICK, "--out", str(out),
+        "--lengths", f"exponential,deterministic,{file}",
+    )  # fmt: skip
+    assert code == 0
+    assert [(best["lengths"], best["gpus"]) for best in document["best"]] == [
+        (law, gpus) for law in ("exponential", "deterministic", str(file)) for gpus in (5, 20)
+    ]
+    assert {cell["lengths"] for cell in document["cells"]} == {
+        "exponential", "deterministic", str(file)
+    }  # fmt: skip
+    picture = (out / "two-class.comparison.laws.svg").read_text()
+    assert "lengths of real.csv" in picture
+    assert str(file) not in picture
+    with xr.open_dataset(out / "two-class.comparison.nc", engine="h5netcdf") as arrays:
+        assert arrays["gap"].sizes["lengths"] == 3
+    file.write_text("class,prompt_tokens,output_tokens\nother,1,1\n")
+    code, _, err = gnr(capsys, "two-class", *PAIR, "--lengths", f"exponential,{file}")
+    assert code == 2
+    assert "no class 'other'" in err
 
 
 def test_an_overload_that_nobody_leaves_is_an_honest_negative(
@@ -262,7 +318,7 @@ def test_an_interrupted_survey_says_how_to_go_on(
 ) -> None:
     options = (*PAIR, "--gpus", "20,2000", "--horizon", "300", "--warmup", "20",
                "--replications", "4", "--out", str(tmp_path))  # fmt: skip
-    command = (sys.executable, "-m", "gnr", "compare", "--random", "200", *options)
+    command = (sys.executable, "-m", "gnr", "compare", "--random", "40", *options)
     code, err = interrupted(command, "gnr: instance 0")
     assert code == 130, err
     assert "the same command goes on" in err

@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -109,7 +108,6 @@ class Work:
             "policy": policy,
             "gpus": condition.gpus,
             "lengths": condition.lengths,
-            "lengths_sha256": _file_digest(condition.lengths),
             "accounting": one.field.target.scheme,
             "setting": vars(self.setting) | {"lengths": condition.lengths},
         }
@@ -133,11 +131,16 @@ def prepare_survey(
     Raises
     ------
     InputError
-        As `gnr.validation.studies.comparison.compare`, or if `count` is out of range.
+        As `gnr.validation.studies.comparison.compare`; also if `count` is out of range, or if a
+        law is a file.
     """
     if not FEWEST <= count <= MOST:
         text = f"must be from {FEWEST} to {MOST:,} instances, got {count}"
         raise InputError([Problem("survey-range", "--random", "", text, "say 24")])
+    files = [law for law in lengths if law.endswith(".csv")]
+    if files:
+        text = f"{', '.join(files)} cannot fit the classes of every random instance"
+        raise InputError([Problem("survey-lengths", "--lengths", "", text, "say lognormal:1.5")])
     setting = setting or Setting()
     setting.check()  # its seed draws the instances
     grid = conditions(gpus, lengths)
@@ -361,9 +364,3 @@ def _listed(numbers: Sequence[int], done: Sequence[object]) -> str:
     if len(distinct) == len(done):
         return "all instances"
     return f"instances {', '.join(str(number) for number in distinct)}"
-
-
-def _file_digest(lengths: str) -> str | None:
-    """Return the SHA-256 of a file of lengths; None for a law."""
-    path = Path(lengths)
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
