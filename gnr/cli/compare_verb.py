@@ -35,7 +35,7 @@ from gnr.errors import InputError, Problem
 def compare(
     instances: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[INSTANCE]...", help="Shipped names or paths of files."),
+        typer.Argument(metavar="INSTANCE", help="Shipped names or paths of files."),
     ] = None,
     random: Annotated[
         int | None,

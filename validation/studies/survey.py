@@ -37,6 +37,9 @@ from gnr.validation.studies.setting import Setting
 FEWEST, MOST = 2, 10_000
 """Instances: one alone has no spread."""
 
+MOST_LISTED = 5
+"""Instances that a warning names by number."""
+
 TOO_SMALL = "the plan for"
 """How a plan's warning begins when whole GPUs cannot follow it."""
 
@@ -326,24 +329,25 @@ def _warnings(
 ) -> list[str]:
     told = [f"left out {name}: {reason}" for name, reason in work.left_out.items()]
     small: dict[Condition, list[int]] = {}
-    starts: dict[tuple[Condition, str, str], list[int]] = {}
+    starts: dict[tuple[Condition, str], dict[str, list[int]]] = {}
     for one, cells in done:
         for cell in cells:
             at, agree = condition_of(cell), cell.warmup_check.agree
             if any(each.startswith(TOO_SMALL) for each in cell.warnings):
                 small.setdefault(at, []).append(one.number)
             if agree != "yes":
-                starts.setdefault((at, agree, cell.policy), []).append(one.number)
+                starts.setdefault((at, agree), {}).setdefault(cell.policy, []).append(one.number)
     told += [
         f"{at}: too small to follow the plan on {_listed(numbers, done)}"
         for at, numbers in small.items()
     ]
     if starts:
         named = [
-            f"{at}, {policy} on {_listed(numbers, done)} ({agree})"
-            for (at, agree, policy), numbers in starts.items()
+            f"{at} ({agree}): "
+            + ", ".join(f"{name} on {_listed(each, done)}" for name, each in found.items())
+            for (at, agree), found in starts.items()
         ]
-        told.append(f"{START_UNSETTLED}: {'; '.join(named)}")
+        told.append(f"{START_UNSETTLED}: {'; '.join(named)}; see `gaps` in the JSON")
     if store is not None:
         told += [f"{file} was damaged and computed again" for file in dict.fromkeys(store.damaged)]
     commits = {cell.provenance.commit for _, cells in done for cell in cells}
@@ -359,8 +363,11 @@ def _warnings(
 
 
 def _listed(numbers: Sequence[int], done: Sequence[object]) -> str:
-    """Return numbers of instances in order, each once."""
+    """Return numbers of instances in order, each once; of many only how many."""
     distinct = sorted(set(numbers))
     if len(distinct) == len(done):
         return "all instances"
-    return f"instances {', '.join(str(number) for number in distinct)}"
+    if len(distinct) > MOST_LISTED:
+        return f"{len(distinct)} instances"
+    plural = "s" * (len(distinct) > 1)
+    return f"instance{plural} {', '.join(str(number) for number in distinct)}"
