@@ -1,6 +1,7 @@
 """Pictures of a comparison: the gap of each policy with its causes, and against the lengths."""
 
 import math
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,6 +21,9 @@ WIDTH = 13.0
 
 HEADING, FOOT, ROW, BETWEEN = 1.6, 0.95, 0.36, 1.0
 """Heights of heading, foot, one policy, and the space between two rows of panels, inches."""
+
+LONGEST_LINE = 160
+"""Characters of the heading's lines that fit the width."""
 
 LEAST_DRAWN = 5e-5
 """Causes below this share of the LP value are not drawn."""
@@ -53,9 +57,8 @@ def draw_gaps(instance: Instance, result: Comparison) -> Any:
             f"{one_line(instance.title)}. {result.accounting.capitalize()} accounting, "
             f"{drawn[0].law}.",
             best_sentence(largest, drawn),
-            "Dots: gap with its 95 % interval. Bars: its causes (eq. D11), those left of 0 count "
-            "against it. Bold: smallest gap. Same random numbers for all: differences are sharper "
-            "than the intervals.",
+            "Dots: gap, 95 % interval. Bars: its causes (eq. D11); left of 0 counts against it. "
+            "Bold: smallest gap. Shared random numbers sharpen the differences.",
         )
         figure.legend(
             [shown[name] for name in TERMS if name in shown],
@@ -158,12 +161,13 @@ def share_axis(panels: Sequence[Any]) -> None:
 
 
 def headline(figure: Any, title: str, *lines: str) -> None:
-    """Write what the picture shows and how to read it, in at most three lines."""
+    """Write what the picture shows and how to read it, in at most three lines of their width."""
     height = figure.get_figheight()
     figure.text(0.015, 1 - 0.3 / height, title, fontsize=14, weight="bold", color=INK, va="center")
     for place, text in enumerate(lines):
         down = 0.62 + 0.25 * place
-        figure.text(0.015, 1 - down / height, text, fontsize=10, color=INK, va="center")
+        shown = textwrap.shorten(text, LONGEST_LINE, placeholder=" …")
+        figure.text(0.015, 1 - down / height, shown, fontsize=10, color=INK, va="center")
 
 
 def _draw_causes(

@@ -52,8 +52,8 @@ def draw_survey(result: Survey) -> Any:
             f"Seed {result.seed}, {result.accounting} accounting, {drawn[0].law}. The scale is "
             f"linear up to {LINEAR:g} %, then logarithmic.",
             best_sentence(best[drawn[-1]], drawn),
-            "Light: single instances. Dark: mean and its 95 % interval over instances. A win is the smallest gap "
-            "on an instance. Bold: smallest mean.",
+            "Light: single instances. Dark: mean over instances, 95 % interval. A win is the "
+            "smallest gap on an instance. Bold: smallest mean.",
         )
     return figure
 
