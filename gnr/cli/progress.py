@@ -35,16 +35,15 @@ class _Lines:
 
     def __init__(self, title: str, expected: float) -> None:
         self._title, self._expected = title, expected
-        self._began = self._last = time.monotonic()
+        self._last, self._pace = time.monotonic(), _Pace()
 
     def __call__(self, events: float) -> None:
         now = time.monotonic()
+        state = self._pace.state(events, self._expected, now)
         if now - self._last < LINE_SECONDS:
             return
         self._last = now
-        sys.stderr.write(
-            f"gnr: {self._title}: {_state(events, self._expected, now - self._began)}\n"
-        )
+        sys.stderr.write(f"gnr: {self._title}: {state}\n")
 
 
 @contextmanager
@@ -57,33 +56,42 @@ def _bar(title: str, expected: float) -> Iterator[Callable[[float], None]]:
         BarColumn(),
         TextColumn("{task.fields[state]}"),
     )
-    began = time.monotonic()
+    began, pace = time.monotonic(), _Pace()
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(title, total=max(expected, 1.0), state="", visible=False)
 
         def told(events: float) -> None:
-            elapsed = time.monotonic() - began
+            now = time.monotonic()
             bar.update(
                 task,
                 completed=events,
                 total=max(expected, events),
-                state=_state(events, expected, elapsed),
-                visible=elapsed > QUIET_SECONDS,
+                state=pace.state(events, expected, now),
+                visible=now - began > QUIET_SECONDS,
             )
 
         yield told
 
 
-def _state(events: float, expected: float, elapsed: float) -> str:
-    """Return share done, speed and time left in words."""
-    speed = events / elapsed if elapsed > 0 else 0.0
-    left = max(expected - events, 0.0) / speed if speed > 0 else float("inf")
-    share = min(events / expected, 1.0) if expected > 0 else 1.0
-    return f"{share:.0%}, {speed:.2g} events/s, about {_duration(left)} left"
+class _Pace:
+    """Speed since the first report: what comes before may be compiling, which happens once."""
+
+    def __init__(self) -> None:
+        self._first: tuple[float, float] | None = None
+
+    def state(self, events: float, expected: float, now: float) -> str:
+        """Return share done, speed and time left in words."""
+        if self._first is None:
+            self._first = now, events
+        began, before = self._first
+        share = min(events / expected, 1.0) if expected > 0 else 1.0
+        if now <= began or events <= before:
+            return f"{share:.0%}"
+        speed = (events - before) / (now - began)
+        left = max(expected - events, 0.0) / speed
+        return f"{share:.0%}, {speed:.2g} events/s, about {_duration(left)} left"
 
 
 def _duration(seconds: float) -> str:
-    if seconds == float("inf"):
-        return "?"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"

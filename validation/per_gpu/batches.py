@@ -5,7 +5,7 @@ from typing import Any
 from gnr.validation.per_gpu import layout as at
 from gnr.validation.per_gpu.structures import (
     inlined,
-    pick,
+    pick_ahead,
     set_next_event,
 )
 from gnr.validation.policies.routers import Place
@@ -124,7 +124,7 @@ def find_place(rules: Any, room: Any, buffer: int, origin: int) -> int:
                 choices += room.counters[at.FREE_GPUS + which]
         if choices == 0:
             continue
-        chosen = pick(room, 1, choices)
+        chosen = pick_ahead(room, at.NEXT_FREE, choices)
         for which in range(4):
             if place >> which & 1:
                 if chosen < room.counters[at.FREE_GPUS + which]:

@@ -36,12 +36,14 @@ from gnr.validation.per_gpu.structures import (
     clear_alarm,
     compiled,
     exponential,
+    fetch_likely,
     fetch_rival,
     inlined,
     leave,
     next_gpu,
     note_in_bins,
     pick,
+    pick_ahead,
     uniform,
 )
 
@@ -76,6 +78,7 @@ def advance(rules: Any, room: Any, until: float, events: int, records: Any) -> i
         if now == gpu_time:
             gpu = next_gpu(room)
             fetch_rival(room)
+            fetch_likely(room)
             if room.gpu_reals[gpu, at.PREFILL_ENDS] <= now:
                 request = room.gpu_integers[gpu, at.PREFILLING]
                 draw = room.request_reals[request, at.PATIENCE]
@@ -207,7 +210,7 @@ def _start_prefills(rules: Any, room: Any, now: float) -> None:
         room.state[i * at.ROWS + at.PREFILL] += 1.0
         room.sums[i, at.WAIT_PREFILL] += now - room.request_reals[request, at.ARRIVED]
         room.sums[i, at.STARTS] += 1.0
-        gpu = room.ready[pick(room, 1, room.counters[at.READY_GPUS])]
+        gpu = room.ready[pick_ahead(room, at.NEXT_READY, room.counters[at.READY_GPUS])]
         start_prefill(rules, room, gpu, request, now)
 
 

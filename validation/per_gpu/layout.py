@@ -53,12 +53,14 @@ BRANCHES = 8
 UNUSED, ALARMS, READY_GPUS, RECORDED = range(4)
 FREE_GPUS = 4
 """First of the four sizes of the lists of GPUs with a free decode slot."""
+SOLO_LIST = 2
+"""List of the GPUs of the solo group: it is the router's first choice where there is one."""
 WAITING = 8
 """First of the two sizes of the decode buffers."""
 COUNTERS = 10
 
-# Reals of the cluster.
-CLOCK, NEXT_ARRIVAL = range(2)
+# Reals of the cluster: times, s, and the numbers by which the next GPUs will be picked.
+CLOCK, NEXT_ARRIVAL, NEXT_READY, NEXT_FREE = range(4)
 
 # What is added up over the requests of a class: sums of times (s) and numbers of requests.
 WAIT_PREFILL, WAIT_DECODE, TTFT, END_TO_END, STARTS, DECODE_STARTS, TRANSFERS = range(7)
@@ -198,7 +200,7 @@ def make_room(rules: Rules, gpus: int, requests: int, streams: Words) -> Room:
         head=np.full(3 * classes, NOBODY, np.int32),
         tail=np.full(3 * classes, NOBODY, np.int32),
         counters=counters,
-        times=np.array([0.0, 0.0]),
+        times=np.zeros(4),
         streams=streams.copy(),
         state=np.zeros(classes * len(Row)),
         integral=np.zeros(classes * len(Row)),

@@ -64,6 +64,19 @@ def fetch_rival(room: Any) -> None:
 
 
 @inlined
+def fetch_likely(room: Any) -> None:
+    """Fetch the GPUs that the next prefill and the next decode will probably be placed on."""
+    ready = room.counters[at.READY_GPUS]
+    if ready > 0:
+        fetch_line(room.gpu_reals, room.ready[int(room.times[at.NEXT_READY] * ready)], 0)
+    free = room.counters[at.FREE_GPUS + at.SOLO_LIST]
+    if free > 0:
+        gpu = room.free[at.SOLO_LIST, int(room.times[at.NEXT_FREE] * free)]
+        for column in range(0, room.gpu_reals.shape[1], at.LINE_REALS):
+            fetch_line(room.gpu_reals, gpu, column)
+
+
+@inlined
 def uniform(room: Any, stream: int) -> float:
     """Return a number in [0, 1) of a stream (xoshiro256+)."""
     words = room.streams
@@ -83,6 +96,14 @@ def uniform(room: Any, stream: int) -> float:
 def exponential(u: float) -> float:
     """Return an exponential number of mean 1 from a uniform one."""
     return -math.log(1.0 - u)
+
+
+@inlined
+def pick_ahead(room: Any, draw: int, choices: int) -> int:
+    """Return one of ``0 .. choices - 1``, all alike, by a number that was drawn ahead."""
+    chosen = min(int(room.times[draw] * choices), choices - 1)
+    room.times[draw] = uniform(room, 1)
+    return chosen
 
 
 @inlined
