@@ -13,7 +13,7 @@ from gnr.validation.per_gpu import kernel
 from gnr.validation.per_gpu import layout as at
 from gnr.validation.per_gpu.layout import Room, Rules, make_room
 from gnr.validation.per_gpu.lengths import LengthLaw
-from gnr.validation.per_gpu.requests import line_up, new_request
+from gnr.validation.per_gpu.requests import line_up, new_request, start_waiting
 from gnr.validation.per_gpu.rules import make_rules
 from gnr.validation.policies import POLICIES
 
@@ -105,13 +105,22 @@ class ByHand:
         self.room = empty_room(self.rules, self.gpus)
         self.records = np.empty((1000, at.RECORD_COLUMNS))
 
-    def arrive(self, time: float, prompt: float, output: float, kind: int = 0) -> None:
-        """Let a request of class `kind` arrive, lengths in tokens, after all that came before."""
+    def arrive(
+        self, time: float, prompt: float, output: float, kind: int = 0, stays: float = NEVER
+    ) -> None:
+        """Let a request of class `kind` arrive, lengths in tokens, after all that came before.
+
+        It waits `stays` seconds at most, in either queue; only where patience_rate is not 0.
+        """
         self.run(time)
-        request = new_request(self.rules, self.room, kind, time, 0)
-        self.room.request_reals[request, [at.PROMPT, at.OUTPUT]] = prompt, output
-        line_up(self.room, kind, request)
-        self.room.counts[kind, Flow.ARRIVALS] += 1
+        room, theta = self.room, self.rules.patience[kind]
+        request = new_request(self.rules, room, kind, time, 0)
+        draw = -np.expm1(-theta * stays) if stays < NEVER else 1 - 2.0**-53
+        columns = [at.PROMPT, at.OUTPUT, at.PATIENCE]
+        room.request_reals[request, columns] = prompt, output, draw
+        line_up(room, kind, request)
+        start_waiting(self.rules, room, request, time, draw)
+        room.counts[kind, Flow.ARRIVALS] += 1
 
     def run(self, until: float) -> None:
         """Simulate until that time, s."""
@@ -120,9 +129,10 @@ class ByHand:
 
     @property
     def ended(self) -> list["Ended"]:
-        """Return the requests that have ended, in the order of their arrivals."""
+        """Return the requests that have ended, in the order of arrival, then of prefill."""
         rows = self.records[: self.room.counters[at.RECORDED]]
-        return [Ended(*row) for row in rows[np.argsort(rows[:, 2], kind="stable")]]
+        arrived, started, prefilled = rows[:, 2:5].T
+        return [Ended(*row) for row in rows[np.lexsort((prefilled, started, arrived))]]
 
 
 @dataclass(frozen=True)

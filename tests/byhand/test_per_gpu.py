@@ -1,0 +1,291 @@
+"""One or two GPUs of B = 2 slots, followed on paper; the working stands in the docstrings.
+
+A prompt of 100 tokens is prefilled in 1 s. A stream emits 2 tokens/s on a GPU without a prefill
+and 1 token/s beside one. A request `P, D` has a prompt of P and an output of D tokens.
+"""
+
+import pytest
+from per_gpu_rooms import ByHand, cluster_by_hand, faults_in, plan_by_hand, rates_by_hand
+
+from gnr.plan import Plan
+
+
+def ended(cluster: ByHand, until: float = 1000.0) -> list[dict[str, float]]:
+    """Return what happened to every request, in the order of arrival."""
+    cluster.run(until)
+    assert not faults_in(cluster.rules, cluster.room)
+    return [vars(each) for each in cluster.ended]
+
+
+def column(cluster: ByHand, name: str) -> list[float]:
+    return [each[name] for each in ended(cluster)]
+
+
+def whole(gpus: int, *targets: float) -> Plan:
+    """Return a plan whose gate keeps these numbers in prefill, one per class."""
+    return plan_by_hand(gpus, gpus, targets or (float(gpus),))
+
+
+def test_a_decode_is_slowed_by_a_prefill_in_its_middle_and_keeps_its_progress() -> None:
+    """One GPU. a: 100, 8 at 0 s. b: 200, 2 at 1.5 s.
+
+    a is prefilled from 0 to 1. By 1.5 it has 1 token; beside the prefill of b, to 3.5, it gets 2;
+    the other 5 take 2.5 s: a ends at 6, 5/8 s per token. b decodes from 3.5 to 4.5.
+    """
+    cluster = cluster_by_hand("fcfs-immediate", whole(1))
+    cluster.arrive(0, 100, 8)
+    cluster.arrive(1.5, 200, 2)
+    a, b = ended(cluster)
+    assert [a[key] for key in ("started", "prefilled", "decoding", "end")] == [0, 1, 1, 6]
+    assert [b[key] for key in ("started", "prefilled", "decoding", "end")] == [1.5, 3.5, 3.5, 4.5]
+    assert (a["prompt"], a["output"]) == (100, 8)
+    assert b["prompt"] == pytest.approx(200)
+
+
+def test_a_decode_that_starts_late_is_not_credited_with_tokens_of_others() -> None:
+    """One GPU. a: 100, 30 at 0. b: 100, 3 at 4. c: 300, 1 at 5.5, with B = 3 slots.
+
+    b is prefilled from 4 to 5. By 5.5 it has 1 token; its other 2 come beside the prefill of c, by
+    7.5. a has 6 by 4, 1 more by 5, 1 by 5.5, 3 by 8.5, when c is prefilled: 19 left, 9.5 s: 18.
+    c is done at 9.
+    """
+    plan, rates = whole(1), rates_by_hand(slots=3)
+    cluster = cluster_by_hand("fcfs-immediate", plan, rates)
+    for time, prompt, output in ((0, 100, 30), (4, 100, 3), (5.5, 300, 1)):
+        cluster.arrive(time, prompt, output)
+    assert column(cluster, "end") == pytest.approx([18, 7.5, 9])
+
+
+def test_a_full_gpu_starts_no_prefill() -> None:
+    """One GPU, 2 slots. a: 100, 4. b: 100, 10. c: 100, 2. All at 0.
+
+    a is prefilled to 1, b beside it to 2: a has 1 token, 3 left, ends at 3.5. Both slots are taken
+    until then; c is prefilled from 3.5 to 4.5 and done at 5.5. b has 3 tokens by 3.5, 1 by 4.5;
+    6 left: 7.5.
+    """
+    cluster = cluster_by_hand("fcfs-immediate", whole(1))
+    for output in (4, 10, 2):
+        cluster.arrive(0, 100, output)
+    assert column(cluster, "started") == pytest.approx([0, 1, 3.5])
+    assert column(cluster, "end") == pytest.approx([3.5, 7.5, 5.5])
+
+
+@pytest.mark.parametrize(
+    ("policy", "end", "moved"),
+    [
+        ("price-index-fill", [4, 5], [1, 0]),
+        ("price-index-in-place", [3, 5], [0, 0]),
+        ("gate-immediate", [3, 5], [0, 0]),
+        ("fcfs-immediate", [3, 5], [0, 0]),
+        ("gate-prefill-first", [3, 5], [0, 0]),
+    ],
+)
+def test_only_price_index_fill_moves_a_finished_prefill_beside_another(
+    policy: str, end: list[float], moved: list[float]
+) -> None:
+    """Two GPUs, at 0: a: 100, 4 on one and b: 300, 4 on the other.
+
+    At 1 a may go beside b, 2 tokens by 3 and 2 more by 4, or stay: 4 tokens by 3. GF-WSP takes a
+    GPU without a prefill if it can: the one of a. b ends its prefill at 3 alone, stays: 5.
+    """
+    cluster = cluster_by_hand(policy, whole(2))
+    cluster.arrive(0, 100, 4)
+    cluster.arrive(0, 300, 4)
+    assert column(cluster, "end") == pytest.approx(end)
+    assert column(cluster, "moved") == moved
+
+
+def test_price_index_fill_stays_in_place_where_no_hole_is() -> None:
+    """Two GPUs. a: 100, 20 and b: 300, 9 at 0, c: 100, 2 at 1.5.
+
+    At 1 a fills the slot beside b. c is prefilled on the other GPU to 2.5; the GPU of b is full:
+    c stays and is done at 3.5.
+    """
+    cluster = cluster_by_hand("price-index-fill", whole(2))
+    for time, prompt, output in ((0, 100, 20), (0, 300, 9), (1.5, 100, 2)):
+        cluster.arrive(time, prompt, output)
+    a, b, c = ended(cluster)
+    assert (a["moved"], b["moved"], c["moved"]) == (1, 0, 0)
+    assert a["gpu"] == b["origin"] != a["origin"] == c["gpu"]
+    assert c["end"] == pytest.approx(3.5)
+
+
+def test_gate_and_route_decodes_on_solo_gpus_first_and_keeps_the_reserved_slot() -> None:
+    """GPU 0 may prefill, GPU 1 only decodes. At 0: 100 tokens of prompt and 10, 20, 11, 2, 2.
+
+    Prefills end at 1, 2, 3, 4, 5. a and b take the solo slots: done at 6 and 12. c takes the one
+    decode slot of GPU 0, beside prefills until 5: 2 tokens, then 2 per second (10.1(d')): 9 left,
+    9.5. d and e wait, although GPU 0 has a slot without work: it is kept for prefill. d takes
+    the slot of a, 6 to 7; then e, 7 to 8.
+    """
+    cluster = cluster_by_hand("gate-and-route", plan_by_hand(2, 1))
+    for output in (10, 20, 11, 2, 2):
+        cluster.arrive(0, 100, output)
+    assert column(cluster, "prefilled") == pytest.approx([1, 2, 3, 4, 5])
+    assert column(cluster, "gpu") == [1, 1, 0, 1, 1]
+    assert column(cluster, "decoding") == pytest.approx([1, 2, 3, 6, 7])
+    assert column(cluster, "end") == pytest.approx([6, 12, 9.5, 7, 8])
+    assert column(cluster, "moved") == [1, 1, 0, 1, 1]
+
+
+def test_the_decode_buffer_is_first_come_first_served_across_classes() -> None:
+    """As above without the mixed slot: class 1 finishes its prefill before class 0 does.
+
+    a and b decode on GPU 1 until 31 and 6, c on GPU 0 until long after. d (class 1) waits from 4,
+    e (class 0) from 5, f (class 1) from 6: they take the slot of b in turn, 1 s each.
+    """
+    cluster = cluster_by_hand("gate-and-route", plan_by_hand(2, 1, (1.0, 1.0)))
+    for k, (output, kind) in enumerate(((60, 0), (9, 0), (90, 0), (2, 1), (2, 0), (2, 1))):
+        cluster.arrive(k, 100, output, kind)
+    assert column(cluster, "kind") == [0, 0, 0, 1, 0, 1]
+    assert column(cluster, "decoding")[3:] == pytest.approx([6.5, 7.5, 8.5])
+
+
+@pytest.mark.parametrize(
+    ("policy", "started", "decoding", "end"),
+    [
+        ("gate-prefill-first", [0, 1, 2], [1, 5, 7], [8, 7, 8]),
+        ("gate-immediate", [0, 1, 4], [1, 2, 7], [8, 4, 8]),
+    ],
+)
+def test_a_freed_slot_starts_a_prefill_before_a_waiting_decode_under_gf_wsp(
+    policy: str, started: list[float], decoding: list[float], end: list[float]
+) -> None:
+    """One GPU, at 0: a: 100, 10; b: 100, 4; c: 300, 2.
+
+    GF-WSP: at 1 b starts, then a decodes beside it. At 2 c takes the slot that b prefilled in, so
+    b waits for a slot until 5. a has 4 tokens by 5, 6 left: 8. b: 5 to 7, then c: 7 to 8.
+    GI-WSP: b keeps its slot at 2 and is done at 4; c starts then, to 7, done at 8. a has 1 token by
+    2, 5 by 4, 8 by 7, all 10 by 8.
+    """
+    cluster = cluster_by_hand(policy, whole(1, 1.0))
+    for prompt, output in ((100, 10), (100, 4), (300, 2)):
+        cluster.arrive(0, prompt, output)
+    assert column(cluster, "started") == pytest.approx(started)
+    assert column(cluster, "decoding") == pytest.approx(decoding)
+    assert column(cluster, "end") == pytest.approx(end)
+
+
+@pytest.mark.parametrize(
+    ("policy", "started"),
+    [("gate-immediate", [0, 1]), ("gate-prefill-first", [0, 1]), ("fcfs-immediate", [0, 0])],
+)
+def test_the_limited_gate_is_closed_while_a_class_is_at_its_target(
+    policy: str, started: list[float]
+) -> None:
+    """Two empty GPUs, a target of 1 in prefill: the second request waits (10.1(f))."""
+    cluster = cluster_by_hand(policy, whole(2, 1.0))
+    cluster.arrive(0, 100, 1)
+    cluster.arrive(0, 100, 1)
+    assert column(cluster, "started") == started
+
+
+@pytest.mark.parametrize(
+    ("policy", "started"),
+    [
+        ("fcfs-immediate", [0, 4, 5, 6]),
+        ("fcfs-route", [0, 4, 5, 6]),
+        ("price-index-in-place", [0, 4, 6, 5]),
+    ],
+)
+def test_prefills_are_first_come_first_served_across_classes_or_by_rank(
+    policy: str, started: list[float]
+) -> None:
+    """One GPU, busy with a long prompt until 4; then classes 1, 0, 1 wait, since 1, 2 and 3 s.
+
+    In the order of arrival they start at 4, 5, 6; ranked, both of class 1 go before class 0.
+    Outputs are half a token: no slot is short.
+    """
+    cluster = cluster_by_hand(policy, plan_by_hand(1, 1, (1.0, 1.0), ranks=(2, 1)))
+    for time, prompt, kind in ((0, 400, 0), (1, 100, 1), (2, 100, 0), (3, 100, 1)):
+        cluster.arrive(time, prompt, 0.5, kind)
+    assert column(cluster, "started") == pytest.approx(started)
+
+
+def test_the_gate_lets_in_the_class_that_is_furthest_below_its_target() -> None:
+    """Two prefilling GPUs, targets 2 and 1. GPU A prefills a class-0 prompt to 50.
+
+    GPU B is busy to 1; then X = (1, 0), indices 1/2 and 0: class 1 goes first though class 0 came
+    earlier and waits in a longer line. At 2 only class 0 waits: it is let in, to 3. A class-1
+    request that came at 2.5 overtakes the last of class 0 at 3.
+    """
+    cluster = cluster_by_hand("gate-and-route", plan_by_hand(2, 2, (2.0, 1.0)))
+    for time, prompt, kind in (
+        (0, 5000, 0), (0, 100, 0), (0.1, 100, 0), (0.2, 100, 0), (0.3, 100, 1), (2.5, 100, 1),
+    ):  # fmt: skip
+        cluster.arrive(time, prompt, 0.5, kind)
+    assert column(cluster, "started") == pytest.approx([0, 0, 2, 4, 1, 3])
+
+
+def test_a_tie_at_the_gate_goes_to_the_longer_line() -> None:
+    """One GPU, busy to 1; X = (0, 0) then. Lines of 1 and 2: class 1 first (eq. U5).
+
+    At 2 the lines are 1 and 1: the first in the file.
+    """
+    cluster = cluster_by_hand("gate-and-route", plan_by_hand(1, 1, (1.0, 1.0)))
+    for time, kind in ((0, 0), (0.1, 0), (0.2, 1), (0.3, 1)):
+        cluster.arrive(time, 100, 0.5, kind)
+    assert column(cluster, "started") == pytest.approx([0, 2, 1, 3])
+
+
+def test_disaggregated_decodes_never_meet_a_prefill() -> None:
+    """GPU 0 prefills, GPU 1 decodes. At 0: 100, 10 three times.
+
+    Prefills end at 1, 2, 3. a: 1 to 6, b: 2 to 7. c waits for the slot of a: 6 to 11. All 2
+    tokens/s, all moved.
+    """
+    plan = plan_by_hand(2, 1, disaggregated=True)
+    cluster = cluster_by_hand("disaggregated", plan)
+    for _ in range(3):
+        cluster.arrive(0, 100, 10)
+    assert column(cluster, "prefilled") == pytest.approx([1, 2, 3])
+    assert column(cluster, "end") == pytest.approx([6, 7, 11])
+    assert column(cluster, "gpu") == [1, 1, 1]
+    assert column(cluster, "moved") == [1, 1, 1]
+
+
+@pytest.mark.parametrize("policy", ["sli-aware", "sli-aware-general"])
+@pytest.mark.parametrize(
+    ("probability", "gpu", "decoding", "end"),
+    [(0.0, [0, 0], [1, 4.5], [4.5, 5.5]), (1.0, [1, 1], [1, 2], [4, 3])],
+)
+def test_sli_aware_decodes_wait_for_the_group_that_was_drawn(
+    policy: str, probability: float, gpu: list[float], decoding: list[float], end: list[float]
+) -> None:
+    """GPU 0 may prefill, GPU 1 only decodes. At 0: a: 100, 6 and b: 100, 2. p_s is 0 or 1.
+
+    With 0: a decodes on GPU 0 from 1, 1 token by 2, 5 more by 4.5; b waits for that slot although
+    GPU 1 is empty. With 1: both on GPU 1, from 1 to 4 and from 2 to 3.
+    """
+    cluster = cluster_by_hand(policy, plan_by_hand(2, 1, solo_probability=probability))
+    cluster.arrive(0, 100, 6)
+    cluster.arrive(0, 100, 2)
+    assert column(cluster, "gpu") == gpu
+    assert column(cluster, "decoding") == pytest.approx(decoding)
+    assert column(cluster, "end") == pytest.approx(end)
+
+
+def test_who_waits_too_long_leaves_and_who_is_served_stays() -> None:
+    """One GPU, theta > 0. a: 300, 8 stays 1 s at most, b: 100, 1 at 1 stays 1.5 s.
+
+    a is served at once, longer than it would have waited. b leaves at 2.5, never prefilled.
+    c comes at 2.9, is prefilled from 3 to 4 and done at 4.5.
+    """
+    cluster = cluster_by_hand("fcfs-immediate", whole(1), rates_by_hand(patience=0.5))
+    cluster.arrive(0, 300, 8, stays=1)
+    cluster.arrive(1, 100, 1, stays=1.5)
+    cluster.arrive(2.9, 100, 1, stays=1)
+    assert column(cluster, "outcome") == [2, 0, 2]
+    assert column(cluster, "end") == pytest.approx([7.5, 2.5, 4.5])
+
+
+def test_patience_starts_anew_in_the_decode_buffer() -> None:
+    """One GPU that keeps a slot for prefill. a: 100, 30 and b: 100, 1 at 0, b stays 2 s at most.
+
+    b waits from 0 to 1, is prefilled to 2, then waits for the slot of a: it leaves at 4.
+    """
+    cluster = cluster_by_hand("gate-and-route", plan_by_hand(1, 1), rates_by_hand(patience=0.5))
+    cluster.arrive(0, 100, 30)
+    cluster.arrive(0, 100, 1, stays=2)
+    assert column(cluster, "outcome") == [2, 1]
+    assert column(cluster, "end")[1] == pytest.approx(4)
