@@ -219,3 +219,38 @@ def test_files_that_are_none_are_refused(tmp_path: Path, instance: Instance) -> 
         (told,) = problems(str(path), instance)
         assert told.startswith(str(path))
         assert said in told
+
+
+@pytest.mark.xfail(strict=True, reason="lines are counted without the empty ones")
+def test_empty_lines_are_passed_over_but_counted(tmp_path: Path, instance: Instance) -> None:
+    """The number must be the one that the user's editor shows."""
+    (told,) = problems(
+        written(tmp_path, (ONE_EACH[0], "", "", "nobody,1,1", ONE_EACH[1])), instance
+    )
+    assert ": line 5: " in told
+
+
+@pytest.mark.xfail(strict=True, reason="the mark of UTF-8 becomes part of the first column's name")
+def test_a_file_as_spreadsheets_write_it_is_read(tmp_path: Path, instance: Instance) -> None:
+    """With the byte order mark, as instance files may have it too."""
+    path = tmp_path / "lengths.csv"
+    path.write_text("\n".join([HEADER, *ONE_EACH]), encoding="utf-8-sig")
+    assert len(read_law(str(path), instance).listed) == 2
+
+
+@pytest.mark.xfail(strict=True, reason="only the first class without a row is told")
+def test_all_classes_without_a_row_are_told_at_once(tmp_path: Path, instance: Instance) -> None:
+    assert len(problems(written(tmp_path, ()), instance)) == 2
+
+
+@pytest.mark.xfail(strict=True, reason="the mean overflows and lengths become nan", raises=Warning)
+def test_lengths_too_large_to_average_are_refused_or_averaged(
+    tmp_path: Path, instance: Instance
+) -> None:
+    """Both numbers are finite and positive, as is their mean."""
+    lines = ("decode-heavy,1e308,1", "decode-heavy,1e308,1", ONE_EACH[1])
+    try:
+        law = read_law(written(tmp_path, lines), instance)
+    except InputError:
+        return
+    assert law.listed[0] == pytest.approx(np.array([[300, 1000]] * 2))
