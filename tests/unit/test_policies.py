@@ -120,6 +120,18 @@ def test_a_policy_is_an_input_error_where_it_cannot_be_pooled(name: str) -> None
             setting.fidelity_for(POLICIES[name], 10)
 
 
+@pytest.mark.parametrize("name", POOLED)
+def test_a_pooled_policy_is_made_of_what_counts_can_say(name: str) -> None:
+    """The chain reads no limit, no GPU and no turn: it would leave them out without a word."""
+    policy = POOLED[name]
+    assert policy.layout is partition
+    assert not policy.prefill_first
+    gate = policy.gate(plan_by_hand(4, 2, (1.0, 1.0))) if policy.gate else None
+    assert gate is None or gate.limit is None
+    places = [place for buffer in policy.router.buffers for place in buffer]
+    assert set(places) <= {Place.MIXED_GROUP, Place.SOLO_GROUP}
+
+
 # What a plan must be.
 
 
