@@ -136,16 +136,21 @@ def load_all(sources: Sequence[str], overrides: Sequence[str]) -> list[Any]:
 def told_of(source: str) -> Iterator[None]:
     """Let problems raised inside name `source`, what the user typed, as their file.
 
-    Problems with an option keep its name.
+    Problems with an option keep its name, and those with another file that of the file.
     """
     try:
         yield
     except InputError as error:
         named = (
-            each if each.file.startswith("-") else replace(each, file=source)
+            each if _speaks_for_itself(each.file) else replace(each, file=source)
             for each in error.problems
         )
         raise type(error)(named) from error
+
+
+def _speaks_for_itself(name: str) -> bool:
+    """Tell whether a problem names an option or a file with an ending, not a part of the plan."""
+    return name.startswith("-") or bool(Path(name).suffix)
 
 
 def prepare_folder(folder: Path, instances: Sequence[Any]) -> None:

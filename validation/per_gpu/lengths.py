@@ -22,6 +22,12 @@ COLUMNS = ("class", "prompt_tokens", "output_tokens")
 
 OPTION = "--lengths"
 
+LONGEST = 1e12
+"""Largest length that is read, tokens."""
+
+MOST_PROBLEMS = 20
+"""Bad lines of a file that are told."""
+
 
 @dataclass(frozen=True)
 class LengthLaw:
@@ -79,11 +85,12 @@ def _positive(text: str) -> float:
 def _read(path: str, instance: Instance) -> tuple[Floats, ...]:
     """Return the lengths of each class, scaled to its means."""
     rows = _rows(path, [each.name for each in instance.classes])
+    missing = [name for name, found in rows.items() if not found]
+    if missing:
+        raise InputError([_at(path, "class", f"no row of class {name!r}") for name in missing])
     listed = []
     for each in instance.classes:
         lengths = np.array(rows[each.name])
-        if not len(lengths):
-            raise InputError([_at(path, "class", f"no row of class {each.name!r}")])
         listed.append(lengths * [each.prompt_tokens, each.output_tokens] / lengths.mean(axis=0))
     return tuple(listed)
 
@@ -93,17 +100,17 @@ def _rows(path: str, names: Sequence[str]) -> dict[str, list[tuple[float, float]
     found: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
     problems = []
     try:
-        with open(path, encoding="utf-8", newline="") as file:
+        with open(path, encoding="utf-8-sig", newline="") as file:
             table = csv.DictReader(file)
             missing = [name for name in COLUMNS if name not in (table.fieldnames or ())]
             if missing:
                 raise InputError([_at(path, "header", f"lacks the column {', '.join(missing)}")])
-            for line, row in enumerate(table, start=2):
-                lengths = _lengths(row)
+            for row in table:
+                line, lengths = table.line_num, _lengths(row)
                 if row["class"] not in found:
                     problems.append(_at(path, f"line {line}", f"no class {row['class']!r}"))
                 elif lengths is None:
-                    problems.append(_at(path, f"line {line}", "lengths must be positive numbers"))
+                    problems.append(_at(path, f"line {line}", f"lengths must lie in (0, {LONGEST:g}]"))
                 else:
                     found[row["class"]].append(lengths)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
@@ -113,16 +120,13 @@ def _rows(path: str, names: Sequence[str]) -> dict[str, list[tuple[float, float]
     return found
 
 
-MOST_PROBLEMS = 20
-"""Bad lines of a file that are told."""
-
 
 def _lengths(row: dict[str, str]) -> tuple[float, float] | None:
     try:
         prompt, output = float(row["prompt_tokens"]), float(row["output_tokens"])
     except (TypeError, ValueError):
         return None
-    return (prompt, output) if 0 < prompt < math.inf and 0 < output < math.inf else None
+    return (prompt, output) if 0 < prompt <= LONGEST and 0 < output <= LONGEST else None
 
 
 def _at(path: str, place: str, message: str) -> Problem:
