@@ -76,10 +76,15 @@ def optimum_for(instance: Instance, policy: str) -> Solution:
 class Case:
     """A cluster under a policy: what the engine reads, and what a test may tamper with."""
 
-    rates: Rates
+    instance: Instance
     plan: Plan
     chain: Chain
     rules: Rules
+
+    @property
+    def rates(self) -> Rates:
+        """Return the rates of the instance."""
+        return rates_of(self.instance)
 
     def with_rules(self, **changes: Any) -> "Case":
         """Return the same cluster with other rules: a planted fault."""
@@ -118,7 +123,7 @@ def case(
     plan = plan or optimum_for(instance, policy).plan(gpus)
     setting = Setting(fidelity="per-gpu", lengths=lengths)
     cluster = make_cluster(instance, plan, policy, setting)
-    return Case(rates_of(instance), plan, cluster.chain, cast(Rules, cluster.rules))
+    return Case(instance, plan, cluster.chain, cast(Rules, cluster.rules))
 
 
 def rooms(run: PerGpuEngine) -> list[Room]:
