@@ -34,7 +34,7 @@ def law_named(law: str, folder: Path) -> str:
 # --- M/G/infinity: decodes with slots for all ----------------------------------------------------
 
 SPARSE = instance_of([300], [100], [1.0], [0.1])
-SPARSE_GPUS, SPARSE_LANES, SPARSE_WARMUP = 20, 256, 200.0
+SPARSE_GPUS, SPARSE_LANES, SPARSE_WARMUP = 20, 256, 120.0
 LOOKS = np.arange(1, 25) * 10.0
 """Times after the warm-up at which the decodes are counted, s."""
 
@@ -113,7 +113,8 @@ def prefilling(law: str, gpus: int) -> Case:
 
 def waits(cluster: Case) -> Floats:
     """Return the mean wait for prefill, s, shape ``(classes, lanes)``."""
-    sums = cluster.window(WAIT_LANES, WAIT_WARMUP, WAIT_SECONDS, seed=5).sums
+    seconds = WAIT_SECONDS / cluster.chain.gpus
+    sums = cluster.window(WAIT_LANES, WAIT_WARMUP, seconds, seed=5).sums
     return np.asarray(sums[:, at.WAIT_PREFILL] / sums[:, at.STARTS])
 
 
