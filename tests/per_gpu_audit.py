@@ -17,7 +17,7 @@ def line_of(room: Room, line: int) -> list[int]:
     found, request = [], int(room.head[line])
     while request != at.NOBODY:
         found.append(request)
-        request = int(room.lines[request, at.BEHIND])
+        request = int(room.request_integers[request, at.BEHIND])
     return found
 
 

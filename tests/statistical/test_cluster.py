@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pytest
@@ -203,7 +204,10 @@ def test_following_the_fluid_notices_five_percent_in_a_rate() -> None:
 
 @cache
 def simulated(policy: str, gpus: int, account: str, seed: int = 5) -> Simulation:
-    return gnr.simulate(gnr.load("two-class"), policy=policy, gpus=gpus, account=account, seed=seed)
+    two = gnr.load("two-class")
+    return gnr.simulate(
+        two, policy=policy, gpus=gpus, account=account, seed=seed, fidelity="pooled"
+    )
 
 
 PRINTED = {5: 0.1125, 20: 0.050, 50: 0.034, 200: 0.026, 500: 0.025}
@@ -244,14 +248,21 @@ def test_two_starts_agree_after_the_default_warmup_and_not_without() -> None:
     """Planted fault: a warm-up that is too short must not pass."""
     assert simulated("gate-and-route", 20, "bundled").warmup_check.agree == "yes"
     hasty = gnr.simulate(
-        gnr.load("two-class"), policy="gate-and-route", gpus=20, warmup=0.0, horizon=100.0, seed=2
+        gnr.load("two-class"),
+        policy="gate-and-route",
+        gpus=20,
+        warmup=0.0,
+        horizon=100.0,
+        seed=2,
+        fidelity="pooled",
     )
     assert hasty.warmup_check.agree == "no"
 
 
 def test_precision_is_reached_or_reported_as_missing() -> None:
     two = gnr.load("two-class")
-    options = {"policy": "gate-and-route", "gpus": 20, "horizon": 300.0, "replications": 8}
+    options: dict[str, Any] = {"policy": "gate-and-route", "gpus": 20, "fidelity": "pooled"}
+    options |= {"horizon": 300.0, "replications": 8}
     fine = gnr.simulate(two, precision=0.005, seed=3, **options)
     assert fine.precision is not None
     assert fine.precision.reached
@@ -265,8 +276,15 @@ def test_precision_is_reached_or_reported_as_missing() -> None:
 def test_policies_share_random_numbers_and_the_correlation_is_positive() -> None:
     """Common random numbers: pairing two policies by replication narrows their difference."""
     runs = [
-        gnr.simulate(two, policy=policy, gpus=50, seed=8, replications=64, horizon=400.0)
-        for two in [gnr.load("two-class")]
+        gnr.simulate(
+            gnr.load("two-class"),
+            policy=policy,
+            gpus=50,
+            seed=8,
+            replications=64,
+            horizon=400.0,
+            fidelity="pooled",
+        )
         for policy in ("gate-and-route", "fcfs-route")
     ]
     achieved = correlation(runs[0].samples["revenue_rate"], runs[1].samples["revenue_rate"])
@@ -284,7 +302,13 @@ def distances_from_plan(policy: str, gpus: int) -> tuple[float, float]:
     """
     targets = planned("two-class", policy).classes
     found = gnr.simulate(
-        gnr.load("two-class"), policy=policy, gpus=gpus, seed=6, replications=32, horizon=400.0
+        gnr.load("two-class"),
+        policy=policy,
+        gpus=gpus,
+        seed=6,
+        replications=32,
+        horizon=400.0,
+        fidelity="pooled",
     )
     farthest = {}
     for fields in (("prefill",), ("mixed_decode", "solo_decode")):

@@ -76,7 +76,7 @@ def lose_a_waiting_request(room: Room) -> None:
     lines = [line_of(room, line) for line in range(len(room.head))]
     line = int(np.argmax([len(each) for each in lines]))
     kept = lines[line][-2]
-    room.lines[kept, at.BEHIND] = at.NOBODY
+    room.request_integers[kept, at.BEHIND] = at.NOBODY
     room.tail[line] = kept
 
 
@@ -238,7 +238,8 @@ def records_of(cluster: Case, seconds: float) -> Floats:
     return records[: room.counters[at.RECORDED]]
 
 
-NUMBER, KIND, ARRIVED, OUTCOME, STARTED, PREFILLED, DECODING = 0, 1, 2, 5, 6, 7, 8
+KIND, OUTCOME, ARRIVED, STARTED, PREFILLED, DECODING = range(6)
+"""Columns of a record, as the kernel writes them."""
 
 
 def overtakers(records: Floats, joined: int, served: int, reached: float) -> int:
