@@ -41,10 +41,10 @@ class Saturated:
 SATURATED = {
     "base": Saturated(TWO, 0.00130, gpus=2000, lanes=6, seconds=100.0),
     "P=3000,D=200": Saturated(
-        instance_of([3000], [200], [4.0], [0.1]), 0.075, gpus=500, lanes=24, seconds=400.0
+        instance_of([3000], [200], [4.0], [0.1]), 0.075, gpus=500, lanes=24, seconds=600.0
     ),
     "P=2560,D=150": Saturated(
-        instance_of([2560], [150], [5.0], [0.1]), 0.101, gpus=500, lanes=24, seconds=600.0
+        instance_of([2560], [150], [5.0], [0.1]), 0.101, gpus=500, lanes=24, seconds=1000.0
     ),
     "three-classes": Saturated(THREE, 0.0148, gpus=6000, lanes=6, seconds=100.0),
 }
