@@ -98,9 +98,9 @@ def faulty_rules(policy: str) -> dict[str, Any]:
     return {"speeds": case(TWO, policy, 1).rules.speeds[[0, 0]]}
 
 
-SHORT = {"gpus": 5, "runs": 24, "seconds": 500.0}
+SHORT: dict[str, Any] = {"gpus": 5, "runs": 24, "seconds": 500.0}
 """Many short runs: with few, the t quantile at this level is twice the normal one."""
-LONG = {"gpus": 10, "runs": 32, "seconds": 3000.0}
+LONG: dict[str, Any] = {"gpus": 10, "runs": 32, "seconds": 3000.0}
 
 
 @pytest.mark.parametrize("policy", ORACLE_POLICIES)
