@@ -117,7 +117,6 @@ def test_a_bad_file_of_lengths_ends_with_2_and_tells_every_line(
     assert all(each["remedy"] for each in messages)
 
 
-@pytest.mark.xfail(strict=True, reason="the instance is named in the place of the file")
 def test_a_bad_file_of_lengths_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """`two-class: line 2: ...` sends the user to the wrong file."""
     path = tmp_path / "lengths.csv"
@@ -148,7 +147,6 @@ def test_a_policy_that_looks_at_single_gpus_needs_no_fidelity(
     assert "say --fidelity per-gpu, or take gate-and-route" in err
 
 
-@pytest.mark.xfail(strict=True, reason="the run is made first, and its file cannot be moved there")
 def test_a_place_that_can_hold_no_records_is_refused_before_the_run(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

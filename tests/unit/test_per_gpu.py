@@ -456,7 +456,6 @@ def test_records_say_where_they_come_from_and_in_which_unit(tmp_path: Path) -> N
     assert rows["end_s"].max() <= 15.0
 
 
-@pytest.mark.xfail(strict=True, reason="who decodes at time 0 has no times of his prefill")
 def test_requests_that_were_there_at_the_start_have_sound_records(tmp_path: Path) -> None:
     """Without a warm-up they end in the window: their prompts were below zero once."""
     path = tmp_path / "start.parquet"

@@ -261,7 +261,6 @@ def test_fidelity_is_as_asked_else_as_size_policy_lengths_and_engine_say(
 @pytest.mark.parametrize(
     "setting", [{"policy": "fcfs-immediate"}, {"policy": None, "lengths": "deterministic"}]
 )
-@pytest.mark.xfail(strict=True, reason="the compiled engine runs and the result says numpy")
 def test_an_engine_that_cannot_simulate_gpu_by_gpu_is_not_replaced(setting: dict[str, Any]) -> None:
     """What --fidelity per-gpu refuses must be refused where the policy or the lengths imply it."""
     with pytest.raises(InputError, match="numpy"):

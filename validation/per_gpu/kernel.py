@@ -9,13 +9,18 @@ the tokens of its streams, fast alone and slowly beside a prefill: a change of m
 number, whatever the batch, and progress is carried over exactly.
 """
 
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from gnr.validation import chain
 from gnr.validation.chain import FAR
 from gnr.validation.per_gpu import layout as at
 from gnr.validation.per_gpu.batches import (
+    SAME_GPU,
     file_gpu,
     find_place,
     plan_event,
@@ -46,17 +51,14 @@ from gnr.validation.per_gpu.structures import (
     pick_ahead,
     uniform,
 )
+from gnr.validation.policies import routers
 
 DONE, MORE, NO_ROOM, RECORDS_FULL = range(4)
 """Why the loop came back: time is up, so many events are done, an array is full."""
 
 
-@compiled
-def advance(rules: Any, room: Any, until: float, events: int, records: Any) -> int:
-    """Simulate to time `until`, s, but make at most `events` events.
-
-    Finished requests are written to `records`, shape ``(n, RECORD_COLUMNS)``; none if n is 0.
-    """
+@inlined
+def _advance(rules: Any, room: Any, until: float, events: int, records: Any) -> int:
     request, draw, now = at.NOBODY, 0.0, room.times[at.CLOCK]
     for _ in range(events):
         _act(rules, room, now)
@@ -95,39 +97,29 @@ def advance(rules: Any, room: Any, until: float, events: int, records: Any) -> i
     return MORE
 
 
-@compiled
-def populate(rules: Any, room: Any, planned: Any) -> None:
-    """Fill an empty cluster with whole requests, shape ``(classes, 6)`` as `Row`, at time 0.
-
-    Prefills take one GPU each; mixed decodes go round the GPUs with a prefill, solo decodes round
-    those without; who finds no room waits.
-    """
+@inlined
+def _populate(rules: Any, room: Any, planned: Any) -> None:
     n, classes = len(room.ready), len(rules.patience)
     room.times[at.NEXT_ARRIVAL] = _next_arrival(rules, room, 0.0)
     for gpu in range(n):
         file_gpu(rules, room, gpu)
-    gpu = 0
-    for i in range(classes):
-        for _ in range(int(planned[i, at.PREFILL])):
-            request = new_request(rules, room, i, 0.0, 1)
-            if gpu < rules.prefill_gpus:
-                room.state[i * at.ROWS + at.PREFILL] += 1.0
-                start_prefill(rules, room, gpu, request, 0.0)
-                gpu += 1
-            else:
-                line_up(room, i, request)
-    busy, gpu, idle = gpu, 0, gpu
-    for i in range(classes):
-        for _ in range(int(planned[i, at.MIXED])):
-            gpu = _seat(rules, room, new_request(rules, room, i, 0.0, 1), gpu, 0, busy)
-        for _ in range(int(planned[i, at.SOLO])):
-            idle = _seat(rules, room, new_request(rules, room, i, 0.0, 1), idle, busy, n)
-        for _ in range(int(planned[i, at.BUFFER])):
-            _leave_behind(rules, room, new_request(rules, room, i, 0.0, 1), 0)
-        for _ in range(int(planned[i, at.SOLO_BUFFER])):
-            _leave_behind(rules, room, new_request(rules, room, i, 0.0, 1), 1)
-        for _ in range(int(planned[i, at.QUEUE])):
-            line_up(room, i, new_request(rules, room, i, 0.0, 1))
+    gpu, busy = 0, 0
+    for row in at.FILLING_ORDER:
+        if row == at.MIXED:
+            gpu, busy = 0, gpu
+        if row == at.SOLO:
+            gpu = busy
+        for i in range(classes):
+            for _ in range(int(planned[i, row])):
+                request = new_request(rules, room, i, 0.0, 1)
+                if row == at.PREFILL and gpu < rules.prefill_gpus:
+                    room.state[i * at.ROWS + at.PREFILL] += 1.0
+                    start_prefill(rules, room, gpu, request, 0.0)
+                    gpu += 1
+                elif row == at.PREFILL or row == at.QUEUE:
+                    line_up(room, i, request)
+                else:
+                    gpu = _seat(rules, room, request, row, gpu, busy)
     for line in range(3 * classes):
         request = room.head[line]
         while request != at.NOBODY:
@@ -136,25 +128,28 @@ def populate(rules: Any, room: Any, planned: Any) -> None:
 
 
 @inlined
-def _seat(rules: Any, room: Any, request: int, gpu: int, first: int, stop: int) -> int:
-    """Start a decode on the next GPU of ``first .. stop - 1`` with room; return the one after."""
-    for step in range(stop - first):
-        place = first + (gpu - first + step) % (stop - first)
-        if room.gpu_integers[place, at.LIST] != at.NOBODY:
-            room.request_integers[request, at.ORIGIN] = place
-            start_decode(rules, room, place, request, 0.0)
-            return place + 1 if place + 1 < stop else first
-    _leave_behind(rules, room, request, 0)
-    return gpu
+def _seat(rules: Any, room: Any, request: int, row: int, gpu: int, busy: int) -> int:
+    """Place a planned decode, `gpu` first; return the GPU to begin with next time.
 
-
-@inlined
-def _leave_behind(rules: Any, room: Any, request: int, buffer: int) -> None:
-    """Put a request at time 0 into a decode buffer, as if its prefill had just ended somewhere."""
+    The first `busy` GPUs are mixed. The request seems to have come from where it is placed. Who
+    finds no room waits; where decodes never leave their GPU, nobody waits for one: he is left out.
+    """
+    first, stop = (0, busy) if row == at.MIXED else (busy, len(room.ready))
     room.request_reals[request, at.STARTED] = 0.0
     room.request_reals[request, at.PREFILLED] = 0.0
-    room.request_integers[request, at.ORIGIN] = pick(room, 1, len(room.ready))
-    wait_for_decode(rules, room, request, buffer)
+    if row == at.MIXED or row == at.SOLO:
+        for step in range(stop - first):
+            place = first + (gpu - first + step) % (stop - first)
+            if room.gpu_integers[place, at.LIST] != at.NOBODY:
+                room.request_integers[request, at.ORIGIN] = place
+                start_decode(rules, room, place, request, 0.0)
+                return place + 1 if place + 1 < stop else first
+    if rules.places[0, rules.places.shape[1] - 1] == SAME_GPU:
+        forget(room, request)
+    else:
+        room.request_integers[request, at.ORIGIN] = pick(room, 1, len(room.ready))
+        wait_for_decode(rules, room, request, 1 if row == at.SOLO_BUFFER else 0)
+    return gpu
 
 
 @inlined
@@ -326,3 +321,44 @@ def _end_decode(rules: Any, room: Any, gpu: int, now: float, records: Any) -> No
     forget(room, request)
     file_gpu(rules, room, gpu)
     plan_event(room, gpu)
+
+
+def _entries(stamp: int) -> tuple[Callable[..., int], Callable[..., None]]:
+    """Return the two functions that Python calls.
+
+    They close over a stamp of all sources of the kernel: numba keeps what it has compiled and by
+    itself looks only at the file of the function that is called.
+    """
+
+    @compiled
+    def advance(rules: Any, room: Any, until: float, events: int, records: Any) -> int:
+        """Simulate to time `until`, s, but make at most `events` events.
+
+        Finished requests are written to `records`, shape ``(n, RECORD_COLUMNS)``; none if n is 0.
+        """
+        return _advance(rules, room, until, events, records) if stamp >= 0 else DONE
+
+    @compiled
+    def populate(rules: Any, room: Any, planned: Any) -> None:
+        """Fill an empty cluster with whole requests, shape ``(classes, 6)`` as `Row`, at time 0.
+
+        Prefills take one GPU each; mixed decodes go round the GPUs with a prefill, solo decodes
+        round those without.
+        """
+        if stamp >= 0:
+            _populate(rules, room, planned)
+
+    return advance, populate
+
+
+def _stamp() -> int:
+    """Return a number that changes with the source of anything that is compiled in."""
+    files = [
+        *Path(__file__).parent.glob("*.py"),
+        *(Path(each.__file__) for each in (chain, routers)),
+    ]
+    text = b"".join(file.read_bytes() for file in sorted(files))
+    return int.from_bytes(hashlib.sha256(text).digest()[:7], "big")
+
+
+advance, populate = _entries(_stamp())

@@ -28,6 +28,9 @@ ARRIVALS, LEFT_PREFILL, PREFILLS, LEFT_DECODE, MIXED_DONE, SOLO_DONE, LEFT_SOLO_
     int(flow) for flow in Flow
 )
 
+FILLING_ORDER = (PREFILL, MIXED, SOLO, BUFFER, SOLO_BUFFER, QUEUE)
+"""How a planned state is placed: prefills first, since they make GPUs mixed."""
+
 # A request is one cache line. Some places are used twice: the prompt is forgotten once its prefill
 # has started, the draw of its patience once the prefill is done; who waits has a deadline, who
 # decodes the time that it began. Whole numbers follow: line and neighbours there while it waits,

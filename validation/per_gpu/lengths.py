@@ -25,6 +25,8 @@ OPTION = "--lengths"
 LONGEST = 1e12
 """Largest length that is read, tokens."""
 
+RANGE = f"must be positive numbers of at most {LONGEST:g} tokens"
+
 MOST_PROBLEMS = 20
 """Bad lines of a file that are told."""
 
@@ -110,7 +112,9 @@ def _rows(path: str, names: Sequence[str]) -> dict[str, list[tuple[float, float]
                 if row["class"] not in found:
                     problems.append(_at(path, f"line {line}", f"no class {row['class']!r}"))
                 elif lengths is None:
-                    problems.append(_at(path, f"line {line}", f"lengths must lie in (0, {LONGEST:g}]"))
+                    problems.append(
+                        _at(path, f"line {line}", f"lengths must lie in (0, {LONGEST:g}]")
+                    )
                 else:
                     found[row["class"]].append(lengths)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
@@ -118,7 +122,6 @@ def _rows(path: str, names: Sequence[str]) -> dict[str, list[tuple[float, float]
     if problems:
         raise InputError(problems[:MOST_PROBLEMS])
     return found
-
 
 
 def _lengths(row: dict[str, str]) -> tuple[float, float] | None:

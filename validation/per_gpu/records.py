@@ -10,11 +10,12 @@ import pyarrow.parquet as pq
 
 from gnr.arrays import Floats
 from gnr.atomic import complete_file
+from gnr.errors import InputError, Problem
 
 OUTCOMES = ("left before prefill", "left before decode", "finished")
 
-END = 6
-"""Column of the time at which a request ended, as the kernel writes it."""
+ARRIVED, END = 2, 6
+"""Columns of the times at which a request came and ended, as the kernel writes them."""
 
 ROW_GROUP = 1 << 17
 """Rows that are gathered before they are written."""
@@ -54,7 +55,7 @@ class Recorder:
 
     def write(self, lane: int, rows: Floats) -> None:
         """Take the records of one lane, columns as the kernel writes them."""
-        rows = rows[rows[:, END] >= self._since]
+        rows = rows[(rows[:, END] >= self._since) & (rows[:, ARRIVED] > 0)]
         if not len(rows):
             return
         self._gathered.append(_batch(rows, self._first + lane, self._names))
@@ -75,6 +76,9 @@ def recording(
 ) -> Iterator[Recorder]:
     """Yield a recorder; the file appears under its name when the block is left, even by Ctrl-C.
 
+    Requests that were there at time 0 are left out. After Ctrl-C some requests may be in it that
+    ended after the last complete part of the window.
+
     Parameters
     ----------
     path
@@ -87,8 +91,13 @@ def recording(
         Provenance, a JSON text kept in the file's metadata under ``provenance``.
     first
         Number of the first replication.
+
+    Raises
+    ------
+    InputError
+        If no file can be written there.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    _prepare(path)
     schema = SCHEMA.with_metadata({"provenance": origin})
     with complete_file(path) as temporary, pq.ParquetWriter(temporary, schema) as writer:
         recorder = Recorder(writer, names, since, first)
@@ -101,6 +110,21 @@ def recording(
         recorder.flush()
     if stopped:
         raise KeyboardInterrupt
+
+
+def _prepare(path: Path) -> None:
+    """Make the folder of the file and see that it can be written to, before anything is run."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_dir():
+            raise IsADirectoryError("it is a folder")
+        with complete_file(path.with_name(f"{path.name}.try")):
+            pass
+        path.with_name(f"{path.name}.try").unlink()
+    except OSError as error:
+        message = f"cannot be written: {error}"
+        remedy = "name a file in a folder that you may write to"
+        raise InputError([Problem("records", "--records", str(path), message, remedy)]) from error
 
 
 def _batch(rows: Floats, replication: int, names: Sequence[str]) -> pa.RecordBatch:

@@ -95,8 +95,16 @@ class Setting:
         if self.fidelity is not None:
             return self.fidelity
         small = gpus <= MOST_GPUS_BY_DEFAULT and self.engine == "compiled"
-        pooled = policy.pooled and self.lengths == EXPONENTIAL and not small
-        return POOLED_FIDELITY if pooled else PER_GPU
+        if policy.pooled and self.lengths == EXPONENTIAL and not small:
+            return POOLED_FIDELITY
+        if self.engine != "compiled":
+            remedy = f"use compiled; the others run the pooled chain: {', '.join(POOLED)}"
+            raise InputError([Problem("fidelity", "--engine", "", self._no_engine, remedy)])
+        return PER_GPU
+
+    @property
+    def _no_engine(self) -> str:
+        return f"{self.engine} does not simulate GPU by GPU"
 
     def _of_fidelity(self) -> list[Problem]:
         """Return what is wrong with fidelity, engine and lengths together."""
@@ -107,7 +115,7 @@ class Setting:
             (
                 per_gpu and self.engine != "compiled",
                 "--engine",
-                f"{self.engine} does not simulate GPU by GPU",
+                self._no_engine,
                 "use compiled, or --fidelity pooled",
             ),
             (
