@@ -50,13 +50,13 @@ class PolicyPair(BaseModel):
     money: Estimate | None
     """The same in money/s per GPU; null over several instances, whose money differs."""
     confidence: float
-    """Of both intervals: higher than 95 %, corrected for all pairs of this document (Holm)."""
+    """Of both intervals: at least 95 %, corrected for all pairs of this document (Holm)."""
     correlation: float
     """Achieved by the common random numbers; above 0 pairing narrows the interval."""
     verdict: Literal["better", "worse", "undecided"]
     """Of the first, by whether the interval excludes 0. Undecided does not mean equal."""
     isolates: str | None
-    """The one thing in which the two differ; null for other pairs."""
+    """What the pair is meant to isolate (Algorithm 8); null for other pairs."""
 
     @property
     def condition(self) -> Condition:

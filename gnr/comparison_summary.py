@@ -23,7 +23,6 @@ CAUSES = {
 }
 """Heads of the columns of causes (eq. D11)."""
 
-SERVICE = ("TTFT", "TTFT\np95", "TPOT", "left,\nall", "KV")
 """Heads of the columns of what requests see."""
 
 LEGEND = (

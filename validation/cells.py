@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from gnr.atomic import complete_file
 from gnr.simulation import Simulation
 
-FORMAT = 1
+FORMAT = 2
 """Version of the files."""
 
 DIGITS = 16

@@ -1,6 +1,6 @@
 """Which policy earns more, and how sure that is: pairs of policies on common random numbers."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from itertools import combinations
 from types import MappingProxyType
 from typing import Literal
@@ -31,7 +31,10 @@ the same random numbers."""
 
 
 def policy_pairs(
-    shares: Shares, lp_revenue_rate: float | None = None, alpha: float = ALPHA
+    shares: Shares,
+    lp_revenue_rate: float | None = None,
+    alpha: float = ALPHA,
+    unsettled: Collection[tuple[Condition, str]] = (),
 ) -> tuple[PolicyPair, ...]:
     """Return every pair of policies at every condition, corrected for all of them together.
 
@@ -43,6 +46,8 @@ def policy_pairs(
         Money/s per GPU of a share of 1; None where it is not the same for all runs.
     alpha
         Family-wise level, in (0, 1).
+    unsettled
+        Cells whose runs are known to remember their start: nothing is decided by them.
 
     Raises
     ------
@@ -65,7 +70,9 @@ def policy_pairs(
             money=None if lp_revenue_rate is None else _times(interval, lp_revenue_rate),
             confidence=interval.confidence,
             correlation=correlation(samples[first], samples[second]),
-            verdict=_verdict(interval),
+            verdict="undecided"
+            if {(condition, first), (condition, second)} & set(unsettled)
+            else _verdict(interval),
             isolates=ISOLATES.get((first, second)),
         )
         for (condition, first, second, samples), interval in zip(met, found, strict=True)

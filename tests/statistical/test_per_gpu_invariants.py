@@ -209,15 +209,10 @@ def test_a_gate_that_is_closed_too_early_is_found() -> None:
 LIGHT = instance_of([3000], [200], [2.3], [0.1])
 
 
-BLOCKED = pytest.mark.xfail(
-    strict=True, reason="a decode of the planned start that finds no slot blocks all others"
-)
 IN_PLACE = ["fcfs-immediate", "gate-immediate", "price-index-in-place"]
 
 
-@pytest.mark.parametrize(
-    "policy", ["price-index-fill", *(pytest.param(name, marks=BLOCKED) for name in IN_PLACE)]
-)
+@pytest.mark.parametrize("policy", ["price-index-fill", *IN_PLACE])
 def test_decodes_in_place_never_wait_not_even_from_the_plan(policy: str) -> None:
     """A start at the plan has decodes without a GPU of their own; they may not block the others."""
     assert not idle_faults(policy, case(LIGHT, policy, 20), planned=True)

@@ -197,6 +197,9 @@ def prepare_field(
         As `compare`.
     """
     names = _names(policies)
+    if setting.precision is not None:
+        message = "pairs need the same replications under every policy"
+        raise InputError([Problem("compare-range", "precision", "", message, "say replications")])
     for law in dict.fromkeys(condition.lengths for condition in grid):
         replace(setting, lengths=law).check()
         read_law(law, instance)
@@ -306,6 +309,9 @@ def _document(
             for each, found in at.items()
         },
         value,
+        unsettled={
+            (condition_of(cell), cell.policy) for cell in cells if cell.warmup_check.agree == "no"
+        },
     )
     arrivals = sum(each.arrival_rate for each in instance.classes)
     return Comparison(

@@ -174,6 +174,10 @@ class Study:
         """The optimum of the program that the policy plans by."""
         return planning_optimum(self.instance, find_policy(self.policy))
 
+    def fidelity(self, gpus: int) -> str:
+        """Return the fidelity at which a cluster of that size is simulated."""
+        return self.setting.fidelity_for(find_policy(self.policy), gpus)
+
     def plan(self, gpus: int) -> Plan:
         """Return the policy's own plan for that many GPUs."""
         return self.planned.plan(gpus)

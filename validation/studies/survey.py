@@ -112,6 +112,7 @@ class Work:
             "gpus": condition.gpus,
             "lengths": condition.lengths,
             "accounting": one.field.target.scheme,
+            "fidelity": one.field.at(one.field.studies[policy], condition).fidelity(condition.gpus),
             "setting": vars(self.setting) | {"lengths": condition.lengths},
         }
 
