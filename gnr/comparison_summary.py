@@ -23,8 +23,6 @@ CAUSES = {
 }
 """Heads of the columns of causes (eq. D11)."""
 
-"""Heads of the columns of what requests see."""
-
 LEGEND = (
     "TTFT: time to first token, mean and 95th percentile over requests; TPOT: mean time per output "
     "token; left, all: share of the arrivals that lost patience; KV: caches moved to another GPU "

@@ -33,12 +33,13 @@ def instance() -> Instance:
 def draw(monkeypatch: pytest.MonkeyPatch) -> Callable[[Rules, int, float, float], np.ndarray]:
     """Return the lengths that the kernel makes of two given uniform numbers, tokens."""
     given: list[float] = []
-    monkeypatch.setattr(requests, "uniform", lambda room, stream: given.pop(0))
 
     def lengths(rules: Rules, i: int, u: float, v: float) -> np.ndarray:
         given[:] = [u, v, 0.5]
-        room = empty_room(rules, 1, 1)
+        room = empty_room(rules, 1, 1)  # compiles what is not: only then may a part be replaced
+        monkeypatch.setattr(requests, "uniform", lambda room, stream: given.pop(0))
         request = requests.new_request.py_func(rules, room, i, 0.0, 0)  # type: ignore[attr-defined]
+        monkeypatch.undo()
         assert not given, "every law takes as many numbers: what follows is shared by all laws"
         return np.array(room.request_reals[request, [at.PROMPT, at.OUTPUT]])
 

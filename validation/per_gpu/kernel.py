@@ -353,10 +353,8 @@ def _entries(stamp: int) -> tuple[Callable[..., int], Callable[..., None]]:
 
 def _stamp() -> int:
     """Return a number that changes with the source of anything that is compiled in."""
-    files = [
-        *Path(__file__).parent.glob("*.py"),
-        *(Path(each.__file__) for each in (chain, routers)),
-    ]
+    others = (Path(str(each.__file__)) for each in (chain, routers))
+    files = [*Path(__file__).parent.glob("*.py"), *others]
     text = b"".join(file.read_bytes() for file in sorted(files))
     return int.from_bytes(hashlib.sha256(text).digest()[:7], "big")
 

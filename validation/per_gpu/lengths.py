@@ -112,9 +112,7 @@ def _rows(path: str, names: Sequence[str]) -> dict[str, list[tuple[float, float]
                 if row["class"] not in found:
                     problems.append(_at(path, f"line {line}", f"no class {row['class']!r}"))
                 elif lengths is None:
-                    problems.append(
-                        _at(path, f"line {line}", f"lengths must lie in (0, {LONGEST:g}]")
-                    )
+                    problems.append(_at(path, f"line {line}", f"lengths {RANGE}"))
                 else:
                     found[row["class"]].append(lengths)
     except (OSError, UnicodeDecodeError, csv.Error) as error:

@@ -14,8 +14,8 @@ from gnr.errors import InputError, Problem
 
 OUTCOMES = ("left before prefill", "left before decode", "finished")
 
-ARRIVED, END = 2, 6
-"""Columns of the times at which a request came and ended, as the kernel writes them."""
+END = 6
+"""Column of the time at which a request ended, as the kernel writes it."""
 
 ROW_GROUP = 1 << 17
 """Rows that are gathered before they are written."""
@@ -55,7 +55,7 @@ class Recorder:
 
     def write(self, lane: int, rows: Floats) -> None:
         """Take the records of one lane, columns as the kernel writes them."""
-        rows = rows[(rows[:, END] >= self._since) & (rows[:, ARRIVED] > 0)]
+        rows = rows[rows[:, END] >= self._since]
         if not len(rows):
             return
         self._gathered.append(_batch(rows, self._first + lane, self._names))
@@ -76,8 +76,8 @@ def recording(
 ) -> Iterator[Recorder]:
     """Yield a recorder; the file appears under its name when the block is left, even by Ctrl-C.
 
-    Requests that were there at time 0 are left out. After Ctrl-C some requests may be in it that
-    ended after the last complete part of the window.
+    Of requests that were decoding at time 0 only the end is known. After Ctrl-C some requests may
+    be in it that ended after the last complete part of the window.
 
     Parameters
     ----------
@@ -131,17 +131,18 @@ def _batch(rows: Floats, replication: int, names: Sequence[str]) -> pa.RecordBat
     """Return records in the columns of `SCHEMA`."""
     kind, outcome, arrived, started, prefilled, decoding, end = rows[:, :7].T
     prompt, output, origin, gpu, moved = rows[:, 7:].T
-    prefill, decode = outcome >= 1, outcome == 2
+    seated = prefilled == 0  # there from the start
+    prefill, decode = (outcome >= 1) & ~seated, outcome == 2
     columns = [
         pa.array(np.full(len(rows), replication, np.int32)),
         pa.DictionaryArray.from_arrays(kind.astype("int16"), list(names)),
         pa.DictionaryArray.from_arrays(outcome.astype("int8"), list(OUTCOMES)),
         pa.array(arrived),
         pa.array(end),
-        pa.array(prompt),
+        pa.array(prompt, mask=seated),
         pa.array(output),
         pa.array(started - arrived, mask=~prefill),
-        pa.array(decoding - prefilled, mask=~decode),
+        pa.array(decoding - prefilled, mask=~decode | seated),
         pa.array(prefilled - arrived, mask=~prefill),
         pa.array((end - decoding) / output, mask=~decode),
         pa.array(end - arrived),
