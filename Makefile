@@ -22,7 +22,9 @@ demo: $(STAMP)
 	$(BIN)/gnr solve two-class --gpus 500 --out build/demo
 	$(BIN)/gnr solve two-class two-class-separate dolly-eight-class azure-2023-conversation
 	$(BIN)/gnr draw dolly-eight-class --out build/demo
-	$(BIN)/gnr simulate two-class --gpus 500 --out build/demo
+	$(BIN)/gnr simulate two-class --gpus 500 --fidelity pooled --out build/demo
+	$(BIN)/gnr compare two-class --policies gate-and-route,fcfs-immediate,price-index-fill \
+	  --gpus 20,100 --replications 8 --out build/demo
 	$(BIN)/gnr converge two-class --gpus 5,20,50,200,500,2000,8000,32000 --out build/demo || test $$? -eq 3
 	@echo "Pictures and JSON are in build/demo. Clusters of 128,000 GPUs, and with them a verdict, take"
 	@echo "one to two minutes more: $(BIN)/gnr converge two-class --out build/demo"

@@ -73,6 +73,7 @@ def summarize_simulation(result: Simulation) -> Any:
         ),
         Text(f"Where it goes: {_causes(result)}."),
         table,
+        *_latency_note(result),
         *_split_note(result),
         Text(
             f"{result.replications} runs of {result.horizon_s:,.0f} s after {result.warmup_s:,.0f} "
@@ -83,9 +84,29 @@ def summarize_simulation(result: Simulation) -> Any:
     )
 
 
+def _latency_note(result: Simulation) -> list[Text]:
+    """Return what requests saw, where single requests were simulated."""
+    seen = result.latency
+    if seen is None or seen.ttft is None or seen.end_to_end is None:
+        return []
+    tails = [
+        f"{name} {tail.mean:.3g} s"
+        for name, tail in (("p50", seen.ttft_p50), ("p95", seen.ttft_p95), ("p99", seen.ttft_p99))
+        if tail is not None
+    ]
+    moved = 0.0 if seen.kv_transfers is None else seen.kv_transfers.mean
+    return [
+        Text(
+            f"Time to first token {seen.ttft.mean:.3g} s on average ({', '.join(tails)}), end to "
+            f"end {seen.end_to_end.mean:.3g} s; {moved:.0%} of the decodes start on another GPU. "
+            f"Lengths: {result.lengths}."
+        )
+    ]
+
+
 def _split_note(result: Simulation) -> list[Text]:
     """Return why the measured split is not the planned one, where that is so by design."""
-    if result.policy.startswith("sli-aware"):
+    if result.policy.startswith("sli-aware") or result.policy == "disaggregated":
         return []
     return [
         Text(
