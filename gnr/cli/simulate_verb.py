@@ -84,6 +84,8 @@ def simulate(
         with told_of(source):
             result = _run(instance, policy, gpus, account, setting, set_, records)
         results.append(result)
+        if records is not None:
+            note(f"wrote {records}")
         if out is not None:
             note(f"wrote {result.write(out)}")
         if not result.complete:

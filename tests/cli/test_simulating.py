@@ -102,6 +102,10 @@ def test_accounting_changes_the_target_and_policy_the_plan(
             ("--fidelity", "pooled", "--policy", "disaggregated"),
             "the pooled chain cannot follow disaggregated",
         ),
+        (
+            ("--gpus", "2000000", "--fidelity", "per-gpu"),
+            "2,000,000 GPUs one by one need too much memory",
+        ),
         (("--lengths", "uniform"), "--lengths: no law of lengths 'uniform'"),
         (("--lengths", "lognormal:-1"), "lognormal needs a coefficient of variation"),
         (("--lengths", "nowhere.csv"), "nowhere.csv"),

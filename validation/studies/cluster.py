@@ -20,6 +20,9 @@ from gnr.validation.per_gpu.rules import make_rules
 from gnr.validation.policies import find_policy
 from gnr.validation.studies.setting import PER_GPU, Setting
 
+MOST_SINGLE_GPUS = 1_000_000
+"""Largest cluster that is simulated GPU by GPU: about 2 GB a replication."""
+
 
 @dataclass(frozen=True)
 class Cluster:
@@ -74,6 +77,14 @@ def make_cluster(instance: Instance, plan: Plan, policy_name: str, setting: Sett
     fidelity = setting.fidelity_for(policy, plan.gpus)
     rules = None
     if fidelity == PER_GPU:
+        _check_size(plan.gpus)
         rules = make_rules(rates, plan, policy, read_law(setting.lengths, instance))
     chain = compile_chain(build_network(rates, names), plan, policy)
     return Cluster(chain, fidelity, rules, setting.engine)
+
+
+def _check_size(gpus: int) -> None:
+    if gpus > MOST_SINGLE_GPUS:
+        message = f"{gpus:,} GPUs one by one need too much memory; {MOST_SINGLE_GPUS:,} at most"
+        remedy = "say --fidelity pooled with a policy that has it, or fewer GPUs"
+        raise InputError([Problem("gpus-range", "--gpus", "", message, remedy)])

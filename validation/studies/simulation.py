@@ -37,6 +37,7 @@ from gnr.validation.per_gpu.latencies import latencies
 from gnr.validation.per_gpu.lengths import read_law
 from gnr.validation.per_gpu.records import Recorder, recording
 from gnr.validation.policies import DEFAULT_POLICY, find_policy
+from gnr.validation.policies.layouts import whole_cluster
 from gnr.validation.replications import (
     Windows,
     default_horizon,
@@ -339,7 +340,7 @@ class Study:
             events_per_second=windows.events / windows.wall_time_s,
             warnings=(
                 *warnings_for(self.instance),
-                *plan.warnings,
+                *(() if find_policy(self.policy).layout is whole_cluster else plan.warnings),
                 *_warnings(self.instance, check, precision, windows),
             ),
             provenance=record(
