@@ -72,7 +72,7 @@ def converge(
     instance
         What to simulate.
     policy
-        Name of a policy, see `gnr.validation.policies.POOLED`; by default the one made for the
+        Name of a policy, see `gnr.validation.policies.POLICIES`; by default the one made for the
         pricing of the instance.
     gpus
         Cluster sizes; a verdict needs six or more over a factor of a hundred.

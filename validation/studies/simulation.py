@@ -84,7 +84,7 @@ def simulate(
     plan
         The plan the policy follows; by default that of the program the policy is made for.
     policy
-        Name of a policy, see `gnr.validation.policies.POOLED`; by default the one made for the
+        Name of a policy, see `gnr.validation.policies.POLICIES`; by default the one made for the
         pricing of the instance.
     gpus
         n, needed where no plan is given.
