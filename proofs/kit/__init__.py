@@ -1,0 +1,1 @@
+"""What claims are made of: symbols, sums over classes, exact checks, verdicts."""

@@ -1,0 +1,191 @@
+r"""Three-valued exact checks: identities by algebra, inequalities by certificate.
+
+Nothing here proves by sampling. Sampling, in exact rationals, only ever *refutes*.
+"""
+
+import random
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sympy as sp
+from sympy.core.function import AppliedUndef
+
+from gnr.proofs.kit.claim import Finding, proved, refuted, undecided
+from gnr.proofs.kit.totals import Total, of_one_class, written_out
+
+TRIALS = 400
+"""Rational points tried before a failed proof is left undecided."""
+
+CLASS_COUNTS = (1, 2, 3)
+"""Numbers of classes for which a totals identity is written out in search of a counterexample."""
+
+
+def equal(left: Any, right: Any, says: str = "") -> Finding:
+    """Return whether two expressions are the same for all values of their symbols.
+
+    Parameters
+    ----------
+    left, right
+        Rational functions of symbols, functions of time and totals.
+    says
+        The step in words, for the evidence.
+    """
+    difference = sp.sympify(left) - sp.sympify(right)
+    if vanishes(difference):
+        return proved(says or f"{sp.sstr(left)} = {sp.sstr(right)}")
+    for classes in CLASS_COUNTS:
+        target = _without_functions(written_out(difference, classes))
+        for point in _points(target, ()):
+            value = target.subs(point)
+            if value.is_number and value.is_zero is False:
+                return refuted(
+                    f"{says}: the sides differ by {value} at {_told(point)}".lstrip(": ")
+                )
+    return undecided(f"{says}: neither shown equal nor told apart".lstrip(": "))
+
+
+def vanishes(expression: Any) -> bool:
+    """Tell whether an expression is shown to be 0; False means no more than not shown."""
+    expression = sp.expand(expression)
+    if expression == 0:
+        return True
+    names = {each: sp.Dummy() for each in expression.atoms(Total, AppliedUndef, sp.Derivative)}
+    hidden = sp.together(expression.xreplace(names))
+    if sp.expand(sp.numer(hidden)) == 0:
+        return True
+    return bool(sp.cancel(hidden) == 0)
+
+
+@dataclass(frozen=True)
+class Term:
+    """A product of factors that are nonnegative, alone or summed over all classes."""
+
+    factors: tuple[Any, ...]
+    summed: bool = False
+
+    @property
+    def expression(self) -> Any:
+        """The product, or its total."""
+        product = sp.Mul(*self.factors)
+        return Total(product) if self.summed else product
+
+
+def product(*factors: Any) -> Term:
+    """Return a product of nonnegative factors."""
+    return Term(tuple(map(sp.sympify, factors)))
+
+
+def over_classes(*factors: Any) -> Term:
+    """Return the total over all classes of a product of nonnegative factors."""
+    return Term(tuple(map(sp.sympify, factors)), summed=True)
+
+
+def nonnegative(
+    goal: Any,
+    terms: Iterable[Term],
+    given: Sequence[Any] = (),
+    says: str = "",
+    witness: Mapping[Any, Any] | None = None,
+) -> Finding:
+    r"""Return whether `goal` is at least 0, by an explicit certificate.
+
+    Proved if `goal` equals the sum of `terms` identically and every factor of every term is
+    nonnegative: by the assumptions of its symbols or because it is one of `given`.
+
+    Parameters
+    ----------
+    goal
+        The expression that should be nonnegative.
+    terms
+        The certificate.
+    given
+        Expressions that the claim assumes to be nonnegative. One that holds for every class is
+        written with ``_i`` symbols.
+    says
+        The step in words.
+    witness
+        A rational point at which a false claim fails; otherwise some are tried.
+    """
+    terms = list(terms)
+    unknown = [
+        factor
+        for term in terms
+        for factor in term.factors
+        if not (factor.is_nonnegative or any(vanishes(factor - each) for each in given))
+    ]
+    if not unknown and vanishes(goal - sp.Add(*(each.expression for each in terms))):
+        return proved(says or f"{sp.sstr(goal)} is a sum of nonnegative terms")
+    failure = below_zero(goal, given, witness)
+    if failure is not None:
+        return refuted(f"{says}: {failure}".lstrip(": "))
+    reason = f"sign of {sp.sstr(unknown[0])} unknown" if unknown else "certificate does not add up"
+    return undecided(f"{says}: {reason}".lstrip(": "))
+
+
+def below_zero(
+    goal: Any, given: Sequence[Any] = (), witness: Mapping[Any, Any] | None = None
+) -> str | None:
+    """Return an exact point where all of `given` are nonnegative and `goal` is not, in words.
+
+    Searches small numbers of classes; None if nothing was found, which proves nothing.
+    """
+    for classes in CLASS_COUNTS if witness is None else (max(CLASS_COUNTS),):
+        hypotheses = [
+            expression for each in given for expression in _for_every_class(each, classes)
+        ]
+        target = written_out(sp.sympify(goal), classes)
+        points = [dict(witness)] if witness is not None else _points(target, hypotheses)
+        for point in points:
+            values = [each.subs(point) for each in hypotheses]
+            value = target.subs(point)
+            if value.is_negative and all(each.is_nonnegative for each in values):
+                return f"{value} < 0 at {_told(point)}"
+    return None
+
+
+def _for_every_class(expression: Any, classes: int) -> list[Any]:
+    """Return a hypothesis for each class if it is one about class i, else once."""
+    expression = sp.sympify(expression)
+    hidden = expression.xreplace({each: sp.Dummy() for each in expression.atoms(Total)})
+    about_a_class = any(map(of_one_class, hidden.free_symbols))
+    count = classes if about_a_class else 1
+    return [written_out(expression, classes, generic=k) for k in range(1, count + 1)]
+
+
+def _without_functions(expression: Any) -> Any:
+    """Return an expression with a symbol in place of each function of time and derivative."""
+    for kind, prefix in ((sp.Derivative, "d"), (AppliedUndef, "")):
+        names = {}
+        for each in expression.atoms(kind):
+            function = each.expr if kind is sp.Derivative else each
+            sign = function.is_nonnegative if kind is AppliedUndef else None
+            names[each] = sp.Symbol(prefix + function.func.__name__, nonnegative=sign, real=True)
+        expression = expression.xreplace(names)
+    return expression
+
+
+def _points(target: Any, hypotheses: Sequence[Any]) -> Iterable[dict[Any, Any]]:
+    """Yield rational points that respect the signs of the symbols, the same in every run."""
+    symbols = set(sp.sympify(target).free_symbols)
+    for each in hypotheses:
+        symbols |= sp.sympify(each).free_symbols
+    ordered = sorted(symbols, key=lambda symbol: symbol.name)
+    draws = random.Random(7)
+    for _ in range(TRIALS):
+        yield {symbol: _value(symbol, draws) for symbol in ordered}
+
+
+def _value(symbol: sp.Symbol, draws: random.Random) -> sp.Rational:
+    if symbol.is_integer:
+        return sp.Integer(draws.choice((2, 3, 4, 8, 16)))
+    size = sp.Rational(draws.choice((1, 1, 2, 3, 5, 7)), draws.choice((1, 2, 3, 4, 10, 20)))
+    if symbol.is_positive:
+        return size
+    if symbol.is_nonnegative:
+        return size * draws.choice((0, 1, 1, 1))
+    return size * draws.choice((-1, 0, 1))
+
+
+def _told(point: Mapping[Any, Any]) -> str:
+    return ", ".join(f"{symbol} = {value}" for symbol, value in point.items())
