@@ -26,8 +26,8 @@ class Provenance(BaseModel):
     """Version of gnr."""
     commit: str | None
     """Commit of the checkout it ran from; null when installed from a package."""
-    instance_sha256: str
-    """SHA-256 of the resolved instance."""
+    instance_sha256: str | None
+    """SHA-256 of the resolved instance; null where none is involved."""
     options: dict[str, Any]
     """Options that were given."""
     seed: int | None
@@ -44,11 +44,11 @@ class Provenance(BaseModel):
     """Largest resident memory of the process so far, MiB; null where it cannot be told."""
 
 
-LIBRARIES = ("pyomo", "highspy", "numpy", "numba", "cupy")
+LIBRARIES = ("pyomo", "highspy", "numpy", "numba", "cupy", "sympy")
 
 
 def record(
-    instance_sha256: str,
+    instance_sha256: str | None,
     started: float,
     options: Mapping[str, Any],
     seed: int | None = None,
@@ -69,7 +69,7 @@ def record(
     )
 
 
-def origin(instance_sha256: str) -> str:
+def origin(instance_sha256: str | None) -> str:
     """Return in one line what a picture comes from; the same for the same input and software."""
     return f"gnr {__version__}, commit {_commit()}, instance sha256 {instance_sha256}"
 

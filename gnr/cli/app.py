@@ -19,6 +19,7 @@ from gnr.cli import (
     draw_verb,
     export_verb,
     new_verb,
+    prove_verb,
     simulate_verb,
     solve_verb,
 )
@@ -37,6 +38,9 @@ app.command("new", short_help="Write an instance file to start from.")(new_verb.
 app.command("check", short_help="Check instance files; tell their load.")(check_verb.check)
 app.command("solve", short_help="Find the optimal plan and its prices.")(solve_verb.solve)
 app.command("draw", short_help="Draw the network with the optimal flows.")(draw_verb.draw)
+app.command("prove", short_help="Check the theory step by step, or for an instance.")(
+    prove_verb.prove
+)
 app.command("export", short_help="Hand the plan to a router or an engine.")(export_verb.export)
 app.command("simulate", short_help="Simulate n GPUs; compare with the optimum.")(
     simulate_verb.simulate

@@ -18,6 +18,7 @@ from gnr.result import Solution
 from gnr.router_export import RouterPlan, VllmPriorities
 from gnr.simulation import Simulation
 from gnr.survey import Survey
+from gnr.verdicts import ClaimList, ProofReport
 
 
 class ErrorMessage(BaseModel):
@@ -64,6 +65,8 @@ DOCUMENTS: dict[str, type[BaseModel]] = {
     "converge": Convergence,
     "compare": Comparison,
     "compare-random": Survey,
+    "prove": ProofReport,
+    "prove-list": ClaimList,
     "error": ErrorDocument,
 }
 """Model of each document; a verb that takes several instances prints ``{"results": [...]}``."""

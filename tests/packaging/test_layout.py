@@ -15,7 +15,7 @@ SOURCES = sorted(file for folder in FOLDERS for file in (ROOT / folder).rglob("*
 DOMAIN = {
     "arrays", "atomic", "checks", "comparison", "convergence", "errors", "instance", "network",
     "overrides", "plan", "provenance", "rates", "reading", "result", "router_export",
-    "schema_errors", "simulation", "survey", "_version",
+    "schema_errors", "simulation", "survey", "verdicts", "_version",
 }  # fmt: skip
 """The domain modules of `gnr/`; the others are ways in."""
 PUBLIC = {
@@ -78,6 +78,7 @@ SUMMARIES = {
     "gnr.convergence": "gnr.simulation_summary",
     "gnr.comparison": "gnr.comparison_summary",
     "gnr.survey": "gnr.comparison_summary",
+    "gnr.verdicts": "gnr.proof_summary",
 }
 """The way in that a result document may load, to show itself."""
 

@@ -1,0 +1,123 @@
+"""``gnr prove``: the verdict on every step of the theory, or what it says of one instance."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+
+from gnr.cli.console import (
+    ExitCode,
+    JsonOption,
+    OutOption,
+    SetOptions,
+    note,
+    prepare_folder,
+    print_json,
+    print_rich,
+)
+from gnr.errors import InputError, Problem
+
+
+def prove(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[CLAIM...|INSTANCE...]",
+            help="Claims, rows or theorems (L10.1-a/printed, L10.1-a, L10.1); or instances.",
+        ),
+    ] = None,
+    list_: Annotated[bool, typer.Option("--list", help="List the claims; check nothing.")] = False,
+    faults: Annotated[
+        bool, typer.Option("--faults", help="Also plant every known fault in every check.")
+    ] = False,
+    set_: SetOptions = None,
+    json: JsonOption = False,
+    out: OutOption = None,
+) -> int:
+    """Check the derivation step by step; or tell which theorems cover an instance, and why."""
+    from gnr.proofs.proving import chosen
+    from gnr.proofs.registry import all_claims
+
+    meant = {name: chosen(name) for name in names or []}
+    if names and not any(meant.values()):
+        return _cover(names, set_ or [], json, out)
+    _refuse_what_is_no_claim([name for name, found in meant.items() if not found], set_ or [])
+    claims = list(dict.fromkeys(each for found in meant.values() for each in found))
+    claims = claims or list(all_claims())
+    if list_:
+        return _list(claims, json)
+    return _prove(claims, faults, json, out)
+
+
+def _refuse_what_is_no_claim(names: Sequence[str], overrides: Sequence[str]) -> None:
+    """Refuse a mixture of claims and other things, and options that claims do not take."""
+    problems = [
+        Problem("no-claim", name, "", "is neither a claim nor a row", "see `gnr prove --list`")
+        for name in names
+    ]
+    if overrides:
+        problems.append(
+            Problem("no-instance", "--set", "", "changes an instance", "name an instance to prove")
+        )
+    if problems:
+        raise InputError(problems)
+
+
+def _list(claims: Sequence[Any], as_json: bool) -> int:
+    from gnr.proofs.proving import list_claims
+
+    listed = list_claims(claims)
+    if as_json:
+        print_json(listed.model_dump(mode="json"))
+    else:
+        print_rich(listed)
+    return ExitCode.DONE
+
+
+def _prove(claims: Sequence[Any], faults: bool, as_json: bool, out: Any) -> int:
+    from gnr.cli.progress import progress_of_events
+    from gnr.proofs.proving import prove_claims
+
+    if out is not None:
+        prepare_folder(out, [])
+    with progress_of_events("claims", len(claims)) as told:
+        report = prove_claims(claims, faults=faults, told=told)
+    if out is not None:
+        note(f"wrote {report.write(out)}")
+    if as_json:
+        print_json(report.model_dump(mode="json"))
+    else:
+        print_rich(report)
+    return exit_code(report)
+
+
+def exit_code(report: Any) -> int:
+    """Return 1 if something of ours is refuted, 3 if an expected verdict is missing, else 0.
+
+    A step of the paper that is refuted as expected is a success; so is a verdict where the
+    reviewed ledger expects none.
+    """
+    surprising = [each for each in report.claims if each.id in report.unexpected]
+    if any(map(_contradicts, surprising)):
+        return ExitCode.NEGATIVE
+    return ExitCode.DONE if all(map(_better, surprising)) else ExitCode.UNDECIDED
+
+
+def _contradicts(claim: Any) -> bool:
+    """Tell whether the machine decided against us: our claim, our objection, or a fault missed."""
+    if any(each.verdict == "proved" for each in claim.faults):
+        return True
+    objection = (claim.expected or "").startswith("refuted")
+    if claim.verdict == "refuted":
+        return not objection and not claim.id.endswith("/printed")
+    return objection and claim.verdict == "proved"
+
+
+def _better(claim: Any) -> bool:
+    """Tell whether a verdict was reached where none was expected, and no fault was missed."""
+    settled = claim.verdict != "undecided" and (claim.expected or "").startswith("undecided")
+    return settled and all(each.verdict == "refuted" for each in claim.faults)
+
+
+def _cover(names: Sequence[str], overrides: Sequence[str], as_json: bool, out: Any) -> int:
+    raise NotImplementedError

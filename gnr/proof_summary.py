@@ -1,0 +1,91 @@
+"""The terminal summary of claims: a table, and in full where there are few."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich import box
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from gnr.verdicts import ClaimList, ClaimVerdict, ProofReport
+
+IN_FULL = 6
+"""So few claims are told with formula and evidence."""
+
+COLOURS = {"proved": "green", "refuted": "yellow", "undecided": "magenta"}
+
+
+def summarize(report: ProofReport) -> Any:
+    """Return the verdicts as a rich renderable."""
+    parts: list[Any] = (
+        [_in_full(each) for each in report.claims]
+        if len(report.claims) <= IN_FULL
+        else [_table(report.claims)]
+    )
+    parts += [Text(f"{each.row} ({each.paper}) read, not computed: {each.reading}")
+              for each in report.reading_only]  # fmt: skip
+    return Group(*parts, *map(Text, _totals(report)))
+
+
+def list_table(listed: ClaimList) -> Any:
+    """Return the claims as a table, without verdicts."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    for heading in ("claim", "in the paper", "expected", "says"):
+        table.add_column(heading, overflow="fold", no_wrap=heading == "claim")
+    for each in listed.claims:
+        table.add_row(Text(each.id), each.paper, each.expected, Text(each.statement))
+    return table
+
+
+def _table(claims: Sequence[ClaimVerdict]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("claim", no_wrap=True)
+    table.add_column("in the paper")
+    table.add_column("verdict", overflow="fold", max_width=26)
+    table.add_column("s", justify="right")
+    table.add_column("says", overflow="fold")
+    for each in claims:
+        table.add_row(
+            Text(each.id), each.paper, _verdict(each), f"{each.seconds:.2f}", Text(each.statement)
+        )
+    return table
+
+
+def _verdict(claim: ClaimVerdict) -> Text:
+    text = Text(claim.label, style=COLOURS[claim.verdict])
+    if not claim.as_expected:
+        text.append(f" (expected: {claim.expected or 'nothing'})", style="bold red")
+    missed = [each.fault for each in claim.faults if each.verdict != "refuted"]
+    if missed:
+        text.append(f" misses a fault: {missed[0]}", style="bold red")
+    return text
+
+
+def _in_full(claim: ClaimVerdict) -> Group:
+    lines = [Text(f"{claim.id}: {claim.statement}", style="bold"), Text(f"  {claim.latex}")]
+    if claim.assumptions:
+        lines.append(Text(f"  where {', '.join(claim.assumptions)}"))
+    if claim.cites:
+        lines.append(Text(f"  cites: {'; '.join(claim.cites)}"))
+    lines.append(Text(f"  {claim.source}; in the paper: {claim.paper}"))
+    lines.append(Text("  ").append_text(_verdict(claim)).append(f" ({claim.seconds:.2f} s)"))
+    lines += [Text(f"    {line}") for line in claim.evidence]
+    lines += [Text(f"    planted fault: {f.fault}: {f.verdict}") for f in claim.faults]
+    return Group(*lines, Text(""))
+
+
+def _totals(report: ProofReport) -> list[str]:
+    faults = [fault for claim in report.claims for fault in claim.faults]
+    lines = [
+        f"{len(report.claims)} claims: {report.proved} proved, {report.refuted} refuted with a "
+        f"counterexample, {report.undecided} undecided; {report.provenance.wall_time_s:.1f} s."
+    ]
+    if faults:
+        found = sum(each.verdict == "refuted" for each in faults)
+        lines.append(f"{found} of {len(faults)} planted faults were found.")
+    if report.unexpected:
+        lines.append(f"Not as the reviewed ledger expects: {', '.join(report.unexpected)}.")
+    else:
+        lines.append("Every verdict is the one the reviewed ledger expects.")
+    return lines
