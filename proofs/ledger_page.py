@@ -59,7 +59,8 @@ def _overview(entries: list[Row], of_row: Mapping[str, list[ClaimVerdict]]) -> I
         if row.reading_only:
             yield f"| {row.id} | {row.paper} | – | read, not computed |"
         for claim in of_row.get(row.id, []):
-            yield f"| {row.id} | {row.paper} | `{claim.id}` | {SIGNS[claim.verdict]} {claim.label} |"
+            verdict = f"{SIGNS[claim.verdict]} {claim.label}"
+            yield f"| {row.id} | {row.paper} | `{claim.id}` | {verdict} |"
 
 
 def _row(row: Row, claims: list[ClaimVerdict]) -> Iterator[str]:
@@ -73,9 +74,16 @@ def _row(row: Row, claims: list[ClaimVerdict]) -> Iterator[str]:
         if claim.cites:
             yield from (f"Cites: {'; '.join(claim.cites)}.", "")
         yield from (f"{claim.source}. **{claim.label}**", "")
-        yield from (f"- {line}" for line in claim.evidence)
+        yield from (f"- {_plain(line)}" for line in claim.evidence)
         planted = "; ".join(f"{each.fault} ({each.verdict})" for each in claim.faults)
         yield from ("", f"Planted: {planted}.", "")
+
+
+def _plain(text: str) -> str:
+    """Return text with the signs escaped that Markdown would take for its own."""
+    for sign in "\\*_<|":
+        text = text.replace(sign, "\\" + sign)
+    return text
 
 
 if __name__ == "__main__":

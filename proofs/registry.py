@@ -2,10 +2,13 @@
 
 from gnr.proofs import model_and_programs
 from gnr.proofs.kit.claim import Claim
+from gnr.proofs.ledger import rows
 
 MODULES = (model_and_programs,)
 
 
 def all_claims() -> tuple[Claim, ...]:
     """Return every claim, in the order of the ledger."""
-    return tuple(claim for module in MODULES for claim in module.CLAIMS)
+    order = {row: position for position, row in enumerate(rows())}
+    claims = [claim for module in MODULES for claim in module.CLAIMS]
+    return tuple(sorted(claims, key=lambda claim: order[claim.row]))
