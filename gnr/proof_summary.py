@@ -8,11 +8,13 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from gnr.coverage import Coverage
 from gnr.verdicts import ClaimList, ClaimVerdict, ProofReport
 
 IN_FULL = 6
 """So few claims are told with formula and evidence."""
 
+ANSWERS = {"yes": "green", "no": "yellow", "open": "magenta"}
 COLOURS = {"proved": "green", "refuted": "yellow", "undecided": "magenta"}
 
 
@@ -89,3 +91,35 @@ def _totals(report: ProofReport) -> list[str]:
     else:
         lines.append("Every verdict is the one the reviewed ledger expects.")
     return lines
+
+
+def summarize_coverage(coverage: Coverage) -> Any:
+    """Return what is known of one instance as a rich renderable."""
+    heading = Text(f"{coverage.instance}: which theorems cover it", style="bold")
+    if coverage.value is None:
+        value = "No steady state exists: the program is infeasible, shown by Farkas multipliers."
+    else:
+        value = (
+            f"Optimal revenue, {coverage.scheme} pricing, exact: {coverage.value} money/s per GPU."
+        )
+    assumed = _columns("hypotheses", "hypothesis", "holds", "because", "means")
+    for each in coverage.hypotheses:
+        holds = Text("yes", style="green") if each.holds else Text("no", style="yellow")
+        assumed.add_row(Text(each.name), holds, Text(each.exact), Text(each.meaning))
+    known = _columns("theorems", "theorem", "covers it", "because", "rests on")
+    for theorem in coverage.theorems:
+        claims = (f"{claim}: {verdict}" for claim, verdict in theorem.claims.items())
+        known.add_row(
+            Text(theorem.theorem),
+            Text(theorem.covers, style=ANSWERS[theorem.covers]),
+            Text(theorem.because),
+            Text("\n".join(claims)),
+        )
+    return Group(heading, Text(value), assumed, *([known] if coverage.theorems else []))
+
+
+def _columns(title: str, *headings: str) -> Table:
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
+    return table

@@ -120,4 +120,6 @@ def _better(claim: Any) -> bool:
 
 
 def _cover(names: Sequence[str], overrides: Sequence[str], as_json: bool, out: Any) -> int:
-    raise NotImplementedError
+    raise InputError(
+        Problem("no-claim", name, "", "is not a claim", "see `gnr prove --list`") for name in names
+    )

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from gnr.comparison import Comparison
 from gnr.convergence import Convergence
+from gnr.coverage import Coverage
 from gnr.drawing import Drawing
 from gnr.instance import Instance
 from gnr.load_report import LoadReport
@@ -67,6 +68,7 @@ DOCUMENTS: dict[str, type[BaseModel]] = {
     "compare-random": Survey,
     "prove": ProofReport,
     "prove-list": ClaimList,
+    "prove-instance": Coverage,
     "error": ErrorDocument,
 }
 """Model of each document; a verb that takes several instances prints ``{"results": [...]}``."""

@@ -13,8 +13,8 @@ from packaging_tools import ROOT, package_folders
 FOLDERS = ("gnr", "models", "proofs", "validation", "instances")
 SOURCES = sorted(file for folder in FOLDERS for file in (ROOT / folder).rglob("*.py"))
 DOMAIN = {
-    "arrays", "atomic", "checks", "comparison", "convergence", "errors", "instance", "network",
-    "overrides", "plan", "provenance", "rates", "reading", "result", "router_export",
+    "arrays", "atomic", "checks", "comparison", "convergence", "coverage", "errors", "instance",
+    "network", "overrides", "plan", "provenance", "rates", "reading", "result", "router_export",
     "schema_errors", "simulation", "survey", "verdicts", "_version",
 }  # fmt: skip
 """The domain modules of `gnr/`; the others are ways in."""
@@ -79,6 +79,7 @@ SUMMARIES = {
     "gnr.comparison": "gnr.comparison_summary",
     "gnr.survey": "gnr.comparison_summary",
     "gnr.verdicts": "gnr.proof_summary",
+    "gnr.coverage": "gnr.proof_summary",
 }
 """The way in that a result document may load, to show itself."""
 
