@@ -1,0 +1,135 @@
+"""From a solution in floats to a certificate of the optimum in exact fractions."""
+
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+
+from gnr.certificate import Certificate
+from gnr.errors import InputError, Problem
+from gnr.exact_lp import LinearProgram, maximize, slack_name
+from gnr.exact_rates import exact_rates
+from gnr.instance import Instance
+from gnr.models.exact_face import optimal_face
+from gnr.models.exact_program import MIXED, OBJECTIVES, PREFILL, SOLO, exact_program
+from gnr.result import Solution
+
+MOST_CLASSES = 200
+"""Classes beyond which certificates are refused: exact elimination would take minutes."""
+
+NOTICEABLE = 1e-9
+"""Occupancy or idle slots per GPU that count as more than rounding when a basis is guessed."""
+
+AGREEMENT = 1e-8
+"""Relative difference up to which a value in floats agrees with the exact one."""
+
+
+def certify(
+    solution: Solution,
+    *,
+    overrides: Sequence[str] = (),
+    replaced: Mapping[str, Fraction] | None = None,
+) -> Certificate:
+    """Return a certificate for the program that `solution` answers.
+
+    The optimum in floats only says where to begin: exact pivots go on from its basis, so that the
+    certificate is right even where the solution is not; see `disagreement`.
+
+    Parameters
+    ----------
+    solution
+        What `gnr.solve` returned.
+    overrides
+        Changes made to the file, to be written into the certificate.
+    replaced
+        Exact values of GPU parameters or prices in place of those of the instance, by their names
+        in `gnr.rates.compute_rates`.
+
+    Raises
+    ------
+    InputError
+        If the instance has too many classes, or the fractions too many digits to be written.
+    """
+    instance = solution.instance
+    if len(instance.classes) > MOST_CLASSES:
+        raise _refusal(
+            instance,
+            f"{len(instance.classes)} classes are too many for a certificate",
+            f"at most {MOST_CLASSES}; solve without --certify",
+        )
+    program = _program(solution, replaced or {})
+    outcome = maximize(program, _guessed_basis(solution))
+    common = {
+        "instance": instance.name,
+        "instance_sha256": instance.sha256(),
+        "overrides": tuple(overrides),
+        "scheme": solution.scheme,
+        "empty_decode_buffer": solution.empty_decode_buffer,
+        "disaggregated": solution.disaggregated,
+    }
+    try:
+        if outcome.status != "optimal":
+            proof = {"value": None, "primal": {}, "dual": _texts(outcome.dual)}
+            proof |= {"unique": None, "directions": ()}
+            return Certificate(status="infeasible", **common, **proof).sealed()
+        face = optimal_face(program, outcome)
+        return Certificate(
+            **common,
+            status="optimal",
+            value=str(outcome.value),
+            primal=_texts(outcome.primal),
+            dual=_texts(face.dual),
+            unique=not face.directions,
+            directions=tuple(_texts(direction) for direction in face.directions),
+        ).sealed()
+    except ValueError as error:
+        raise _refusal(instance, f"the exact numbers are too long ({error})", "round it") from error
+
+
+def disagreement(solution: Solution, certificate: Certificate) -> str | None:
+    """Return in words how a solution differs from its certificate; None if it does not."""
+    if solution.status != certificate.status:
+        return f"the solver said {solution.status!r}, exactly it is {certificate.status!r}"
+    if certificate.value is None or solution.revenue_rate is None:
+        return None
+    value = Fraction(certificate.value)
+    if abs(Fraction(solution.revenue_rate) - value) > Fraction(AGREEMENT) * abs(value):
+        return f"the solver's value {solution.revenue_rate!r} is not the exact one, {float(value)!r}"
+    return None
+
+
+def _program(solution: Solution, replaced: Mapping[str, Fraction]) -> LinearProgram:
+    rates = exact_rates(solution.instance, **replaced)
+    names = [each.name for each in solution.instance.classes]
+    return exact_program(
+        rates,
+        names,
+        OBJECTIVES[solution.scheme](rates, names),
+        empty_decode_buffer=solution.empty_decode_buffer,
+        disaggregated=solution.disaggregated,
+    )
+
+
+def _guessed_basis(solution: Solution) -> list[str]:
+    """Return the columns in use at the solver's optimum, none if there is none."""
+    if solution.totals is None:
+        return []
+    found = [
+        f"{field}[{each.name}]"
+        for each in solution.classes
+        for field in type(solution.totals).model_fields
+        if getattr(each, field) > NOTICEABLE
+    ]
+    used, slots = solution.totals, solution.instance.gpu.batch_slots
+    idle = {
+        PREFILL: 1 - used.prefill,
+        MIXED: (slots - 1) * used.prefill - used.mixed_decode,
+        SOLO: slots * (1 - used.prefill) - used.solo_decode,
+    }
+    return found + [slack_name(row) for row, left in idle.items() if left > slots * NOTICEABLE]
+
+
+def _texts(numbers: Mapping[str, Fraction]) -> dict[str, str]:
+    return {name: str(value) for name, value in numbers.items()}
+
+
+def _refusal(instance: Instance, message: str, remedy: str) -> InputError:
+    return InputError([Problem("certificate-size", instance.name, "classes", message, remedy)])
