@@ -13,10 +13,10 @@ from packaging_tools import ROOT, package_folders
 FOLDERS = ("gnr", "models", "proofs", "validation", "instances")
 SOURCES = sorted(file for folder in FOLDERS for file in (ROOT / folder).rglob("*.py"))
 DOMAIN = {
-    "arrays", "atomic", "checks", "comparison", "convergence", "coverage", "errors",
-    "exact_factors", "exact_lp", "instance", "network", "overrides", "plan", "provenance",
-    "rates", "reading", "result", "router_export", "schema_errors", "simulation", "survey",
-    "verdicts", "_version",
+    "arrays", "atomic", "certificate", "checks", "comparison", "convergence", "coverage",
+    "errors", "exact_factors", "exact_lp", "exact_rates", "instance", "network", "overrides",
+    "plan", "provenance", "rates", "reading", "result", "router_export", "schema_errors",
+    "simulation", "survey", "verdicts", "_version",
 }  # fmt: skip
 """The domain modules of `gnr/`; the others are ways in."""
 PUBLIC = {
