@@ -1,10 +1,18 @@
 """All claims, in the order of the ledger."""
 
-from gnr.proofs import model_and_programs, price_index
+from gnr.proofs import (
+    balances,
+    model_and_programs,
+    price_index,
+)
 from gnr.proofs.kit.claim import Claim
 from gnr.proofs.ledger import rows
 
-MODULES = (model_and_programs, price_index)
+MODULES = (
+    balances,
+    model_and_programs,
+    price_index,
+)
 
 
 def all_claims() -> tuple[Claim, ...]:

@@ -123,6 +123,35 @@ def nonnegative(
     return undecided(f"{says}: {reason}".lstrip(": "))
 
 
+def equivalent(
+    left: Any, right: Any, factor: Any, given: Sequence[Any] = (), says: str = ""
+) -> Finding:
+    r"""Return whether `left` is at least 0 exactly where `right` is.
+
+    Proved if `left` equals `factor` times `right` identically and the factor is positive by the
+    assumptions of its symbols; then `left` and `right` also vanish, and are positive, together.
+
+    Parameters
+    ----------
+    left, right
+        The expressions whose signs should agree.
+    factor
+        The certificate.
+    given
+        Expressions that the claim assumes to be nonnegative; they only guide the search for a
+        point at which the signs differ.
+    says
+        The step in words.
+    """
+    if sp.sympify(factor).is_positive and vanishes(left - factor * right):
+        return proved(says or f"{sp.sstr(left)} has the sign of {sp.sstr(right)}")
+    for goal, hypothesis in ((left, right), (right, left)):
+        failure = below_zero(goal, [*given, hypothesis])
+        if failure is not None:
+            return refuted(f"{says}: one side holds, but the other has {failure}".lstrip(": "))
+    return undecided(f"{says}: no positive factor between the sides".lstrip(": "))
+
+
 def below_zero(
     goal: Any, given: Sequence[Any] = (), witness: Mapping[Any, Any] | None = None
 ) -> str | None:
