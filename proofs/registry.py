@@ -2,6 +2,7 @@
 
 from gnr.proofs import (
     balances,
+    data,
     model_and_programs,
     price_index,
 )
@@ -10,6 +11,7 @@ from gnr.proofs.ledger import rows
 
 MODULES = (
     balances,
+    data,
     model_and_programs,
     price_index,
 )

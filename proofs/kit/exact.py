@@ -39,9 +39,8 @@ def equal(left: Any, right: Any, says: str = "") -> Finding:
         for point in _points(target, ()):
             value = target.subs(point)
             if value.is_number and value.is_zero is False:
-                return refuted(
-                    f"{says}: the sides differ by {value} at {_told(point)}".lstrip(": ")
-                )
+                where = f" at {_told(point)}" if point else ""
+                return refuted(f"{says}: the sides differ by {value}{where}".lstrip(": "))
     return undecided(f"{says}: neither shown equal nor told apart".lstrip(": "))
 
 
