@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_serializer
 
 from gnr.atomic import complete_file
+from gnr.certificate import Certificate
 from gnr.instance import SCHEMA_VERSION, Instance
 from gnr.plan import Occupancy, Plan, make_plan
 from gnr.provenance import Provenance
@@ -129,6 +130,8 @@ class Solution(BaseModel):
     shortfall: tuple[Shortfall, ...]
     """Requests that cannot be served, by class, and last, as the other way out, the growth of the
     cluster that would serve them; empty unless infeasible."""
+    certificate: Certificate | None = None
+    """Exact proof of the optimum, or that there is none; null unless asked for."""
     warnings: tuple[str, ...]
     """What should be known before the numbers are used."""
     provenance: Provenance
@@ -172,6 +175,10 @@ class Solution(BaseModel):
     def with_plan(self, gpus: int) -> "Solution":
         """Return the same solution with the plan for `gpus` GPUs in it."""
         return self.model_copy(update={"plan_for_gpus": self.plan(gpus)})
+
+    def with_certificate(self, certificate: Certificate) -> "Solution":
+        """Return the same solution with a certificate in it."""
+        return self.model_copy(update={"certificate": certificate})
 
     def to_json(self, indent: int | None = 2) -> str:
         """Return the JSON document, floats at full precision."""

@@ -10,6 +10,7 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
+from gnr.certificate_summary import certificate_lines
 from gnr.facts import (
     CAPACITY_LABELS,
     FULL,
@@ -43,7 +44,7 @@ def summarize(solution: Solution) -> Any:
     instance = solution.instance
     heading = Text(f"{instance.name}: {instance.title}", style="bold")
     if solution.totals is None or solution.tpot is None:
-        return Group(heading, *_no_optimum(solution))
+        return Group(heading, *_no_optimum(solution), *_certificate_parts(solution))
     rates, share = rates_of(instance), solution.totals.prefill
     tpot = solution.tpot
     parts: list[Any] = [
@@ -69,7 +70,12 @@ def summarize(solution: Solution) -> Any:
         parts.append(Text(f"And {len(found) - MOST_KINKS} more kinks (see --json)."))
     if solution.plan_for_gpus is not None:
         parts.extend(_plan_parts(solution.plan_for_gpus))
-    return Group(*parts)
+    return Group(*parts, *_certificate_parts(solution))
+
+
+def _certificate_parts(solution: Solution) -> list[Any]:
+    certificate = solution.certificate
+    return [] if certificate is None else [Text(line) for line in certificate_lines(certificate)]
 
 
 def _mixed_group(disaggregated: bool) -> str:
@@ -98,7 +104,11 @@ def compare(solutions: Sequence[Solution]) -> Any:
         ]
         row += [f"{plan.mixed_gpus} + {plan.solo_gpus}"] if plan is not None else []
         table.add_row(each.instance.name, *row)
-    lines = (f"{each.instance.name} ({each.scheme}): {bottleneck(each)}" for each in solutions)
+    lines = [f"{each.instance.name} ({each.scheme}): {bottleneck(each)}" for each in solutions]
+    for each in solutions:
+        if each.certificate is not None:
+            first, *rest = certificate_lines(each.certificate)
+            lines += [f"{each.instance.name}: {first}", *rest]
     return Group(table, *map(Text, lines))
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from typing import Any
 
 from gnr.certificate import Certificate
 from gnr.errors import InputError, Problem
@@ -57,7 +58,7 @@ def certify(
         )
     program = _program(solution, replaced or {})
     outcome = maximize(program, _guessed_basis(solution))
-    common = {
+    common: dict[str, Any] = {
         "instance": instance.name,
         "instance_sha256": instance.sha256(),
         "overrides": tuple(overrides),
@@ -67,9 +68,15 @@ def certify(
     }
     try:
         if outcome.status != "optimal":
-            proof = {"value": None, "primal": {}, "dual": _texts(outcome.dual)}
-            proof |= {"unique": None, "directions": ()}
-            return Certificate(status="infeasible", **common, **proof).sealed()
+            return Certificate(
+                **common,
+                status="infeasible",
+                value=None,
+                primal={},
+                dual=_texts(outcome.dual),
+                unique=None,
+                directions=(),
+            ).sealed()
         face = optimal_face(program, outcome)
         return Certificate(
             **common,
@@ -92,7 +99,9 @@ def disagreement(solution: Solution, certificate: Certificate) -> str | None:
         return None
     value = Fraction(certificate.value)
     if abs(Fraction(solution.revenue_rate) - value) > Fraction(AGREEMENT) * abs(value):
-        return f"the solver's value {solution.revenue_rate!r} is not the exact one, {float(value)!r}"
+        return (
+            f"the solver's value {solution.revenue_rate!r} is not the exact one, {float(value)!r}"
+        )
     return None
 
 

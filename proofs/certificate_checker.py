@@ -13,86 +13,74 @@ import json
 import re
 import sys
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
-from typing import Any
+from typing import Any, TypeAlias
 
-Vector = Mapping[str, Fraction]
-ZERO = Fraction(0)
+Vector: TypeAlias = dict[str, Fraction]
+Row: TypeAlias = tuple[Vector, bool, Fraction]
+"""Coefficients by variable; whether the row is ``<=`` and not ``=``; right-hand side."""
+ZERO, ONE = Fraction(0), Fraction(1)
 
 
 def check(certificate: Mapping[str, Any], instance: Mapping[str, Any]) -> list[str]:
-    """Return what is wrong with a certificate of an instance; nothing if it is valid.
+    """Return what is wrong with a certificate (JSON) of an instance (TOML); nothing if it is valid.
 
-    Parameters
-    ----------
-    certificate
-        The parsed JSON document.
-    instance
-        The parsed TOML file. A number may also be a `Fraction`, which is taken as it is.
-
-    Raises
-    ------
-    ValueError, KeyError, TypeError, ZeroDivisionError
-        If one of them is not what it should be: a key is missing, or a number is none.
+    A number of the instance may also be a `Fraction`. Raises ValueError, LookupError, TypeError,
+    AttributeError or ArithmeticError if one of the two is not what it should be.
     """
-    if certificate["schema_version"] != 1:
-        raise ValueError("the certificate is of a version unknown here")
+    if certificate["schema_version"] != 1 or instance["schema_version"] != 1:
+        raise ValueError("the certificate or the instance is of a version unknown here")
     content = {key: value for key, value in certificate.items() if key != "checksum"}
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
-    sealed = hashlib.sha256(text.encode()).hexdigest() == certificate["checksum"]
-    problems = [] if sealed else ["the checksum does not fit: the certificate was altered"]
+    altered = hashlib.sha256(text.encode()).hexdigest() != certificate["checksum"]
+    problems = ["the checksum does not fit: the certificate was altered"] * altered
     if certificate["scheme"] != instance["prices"]["scheme"]:
         return [*problems, "the instance has another pricing scheme"]
-    demands = certificate["empty_decode_buffer"] is True, certificate["disaggregated"] is True
-    objective, rows = program(instance, *demands)
+    objective, rows = program(
+        instance, certificate["empty_decode_buffer"], certificate["disaggregated"]
+    )
     dual = numbers(certificate["dual"])
     if set(dual) != set(rows):
-        return [*problems, "the multipliers are not those of this program's rows"]
-    problems += [
-        f"the multiplier of {name} is negative"
-        for name, (_, bounded, _) in rows.items()
-        if bounded and dual[name] < 0
-    ]
-    taken = {
-        name: sum((dual[row] * a.get(name, ZERO) for row, (a, _, _) in rows.items()), ZERO)
-        for name in objective
-    }
+        return [*problems, "the multipliers are not those of the rows of this instance"]
+    problems += [f"{name} has a negative multiplier" for name in rows
+                 if rows[name][1] and dual[name] < 0]  # fmt: skip
+    costs = dict.fromkeys(objective, ZERO)
+    for row, (coefficients, _, _) in rows.items():
+        for name, coefficient in coefficients.items():
+            costs[name] += dual[row] * coefficient
     bound = sum((dual[row] * right for row, (_, _, right) in rows.items()), ZERO)
-    if certificate["status"] == "infeasible":
-        problems += [f"the combined row has a negative {n}" for n, a in taken.items() if a < 0]
-        return problems + (["the combined row's bound is not negative"] if bound >= 0 else [])
+    if certificate["status"] == "infeasible":  # Farkas
+        problems += [f"the combined row is negative at {name}" for name in costs if costs[name] < 0]
+        return problems + ["the combined row has no negative bound"] * (bound >= 0)
     if certificate["status"] != "optimal":
         raise ValueError("the status is neither optimal nor infeasible")
-    costs = {name: taken[name] - objective[name] for name in objective}
-    problems += [f"{name} earns more than it costs" for name, cost in costs.items() if cost < 0]
-    value, primal = number(certificate["value"]), numbers(certificate["primal"])
-    if bound != value:
-        problems.append("the value of the multipliers is not the value")
-    problems += faults(primal, value, objective, rows, "the point")
+    costs = {name: costs[name] - objective[name] for name in costs}  # reduced costs
+    problems += [f"{name} earns more than it costs" for name in costs if costs[name] < 0]
+    value, point = number(certificate["value"]), numbers(certificate["primal"])
+    problems += ["the multipliers do not have the value"] * (bound != value)
+    problems += faults(point, value, objective, rows, "the point")
     directions = [numbers(each) for each in certificate["directions"]]
     for k, direction in enumerate(directions, 1):
-        moved = {name: primal.get(name, ZERO) + direction.get(name, ZERO) for name in objective}
-        moved |= {name: direction[name] for name in direction if name not in moved}
-        problems += faults(moved, value, objective, rows, f"the point moved in direction {k}")
-    columns = [
-        {row: a[name] for row, (a, _, _) in rows.items() if name in a}
-        for name, cost in costs.items()
-        if not cost
-    ]
-    columns += [{row: Fraction(1)} for row, (_, slack, _) in rows.items() if slack and not dual[row]]
-    dimension = len(columns) - rank(columns, list(rows))
-    if not rank(directions, list(objective)) == len(directions) == dimension:
+        moved = {name: number + direction.get(name, ZERO) for name, number in point.items()}
+        problems += faults(direction | moved, value, objective, rows, f"direction {k}: the end")
+    if problems:
+        return problems
+    # Every optimum is 0 where the reduced cost is not, so the rest bounds the dimension of the set.
+    free = [{row: rows[row][0][name] for row in rows if name in rows[row][0]}
+            for name in objective if not costs[name]]  # fmt: skip
+    free += [{row: ONE} for row in rows if rows[row][1] and not dual[row]]
+    if not rank(directions, objective) == len(directions) == len(free) - rank(free, rows):
         problems.append("the directions are not proved to be independent and all there are")
     if certificate["unique"] is not (not directions):
-        problems.append("it is called unique and has directions, or the reverse")
+        problems.append("it is called unique and has directions, or it is neither")
     return problems
 
 
 def program(
     instance: Mapping[str, Any], empty_decode_buffer: bool, disaggregated: bool
-) -> tuple[dict[str, Fraction], dict[str, tuple[dict[str, Fraction], bool, Fraction]]]:
-    """Return objective and rows of (P40) or (P42): coefficients, whether <= (or =), bound."""
+) -> tuple[Vector, dict[str, Row]]:
+    """Return objective and rows of (P40) or (P42), balances first."""
     if instance.get("slis"):
         raise ValueError("the instance has promises (slis), which no certificate covers")
     gpu, time, prices = instance["gpu"], instance["gpu"]["iteration_time"], instance["prices"]
@@ -100,9 +88,11 @@ def program(
     tau = exact(time["base"]) + exact(time["per_chunk_token"]) * chunk  # P3
     gamma = 1 / exact(time["decode_only"])
     c_p, c_d = exact(prices["prompt_token"]), exact(prices["output_token"])
-    prefill, mixed, solo = ({}, True, Fraction(1)), ({}, True, ZERO), ({}, True, slots)
-    objective: dict[str, Fraction] = {}
-    balances: dict[str, tuple[dict[str, Fraction], bool, Fraction]] = {}
+    objective: Vector = {}
+    prefill: Vector = {}
+    mixed: Vector = {}
+    solo: Vector = {}
+    rows: dict[str, Row] = {}
     for each in instance["classes"]:
         name, theta = each["name"], exact(each["patience_rate"])
         prompt, output = exact(each["prompt_tokens"]), exact(each["output_tokens"])
@@ -112,76 +102,73 @@ def program(
             raise ValueError(f"two classes are called {name!r}")
         mu_p, mu_m, mu_s = chunk / (prompt * tau), 1 / (output * tau), gamma / output  # P4
         reward = c_p * prompt + c_d * output  # P21
-        if prices["scheme"] == "bundled":  # P40
-            objective |= {x: ZERO, y_m: reward * mu_m, y_s: reward * mu_s}
-        else:  # P42
-            objective |= {x: c_p * chunk / tau, y_m: c_d / tau, y_s: c_d * gamma}
-        prefill[0][x] = Fraction(1)
-        mixed[0].update({y_m: Fraction(1), x: 1 - slots})
-        solo[0].update({y_s: Fraction(1), x: slots})
+        if prices["scheme"] == "bundled":
+            objective |= {x: ZERO, y_m: reward * mu_m, y_s: reward * mu_s}  # P40
+        else:
+            objective |= {x: c_p * chunk / tau, y_m: c_d / tau, y_s: c_d * gamma}  # P42
+        prefill[x], mixed[x], solo[x] = ONE, 1 - slots, slots
+        mixed[y_m] = solo[y_s] = ONE
         started, decoded = {x: mu_p}, {y_m: mu_m, y_s: mu_s, x: -mu_p}
         if theta:
             objective |= {q_p: ZERO, q_d: ZERO}
             started[q_p] = decoded[q_d] = theta
-        balances[f"prefill_balance[{name}]"] = (started, False, exact(each["arrival_rate"]))
-        balances[f"decode_balance[{name}]"] = (decoded, False, ZERO)
         for dropped in [q_d] * empty_decode_buffer + [y_m] * disaggregated:
-            for part in (objective, mixed[0], decoded):
+            for part in (objective, mixed, decoded):
                 part.pop(dropped, None)
-    rows = balances | {"prefill_capacity": prefill, "mixed_decode_capacity": mixed}
-    return objective, rows | {"solo_decode_capacity": solo}
+        rows[f"prefill_balance[{name}]"] = started, False, exact(each["arrival_rate"])
+        rows[f"decode_balance[{name}]"] = decoded, False, ZERO
+    rows["prefill_capacity"] = prefill, True, ONE
+    rows["mixed_decode_capacity"] = mixed, True, ZERO
+    rows["solo_decode_capacity"] = solo, True, slots
+    return objective, rows
 
 
 def faults(
-    point: Vector, value: Fraction, objective: Vector, rows: Mapping[str, Any], label: str
+    point: Vector, value: Fraction, objective: Vector, rows: Mapping[str, Row], label: str
 ) -> list[str]:
     """Return why a point is not feasible with the given value."""
     if set(point) != set(objective):
-        return [f"{label} does not have this program's variables"]
-    found = [f"{label} has a negative {name}" for name in point if point[name] < 0]
-    for name, (row, slack, right) in rows.items():
-        left = sum((a * point[variable] for variable, a in row.items()), ZERO)
-        if left > right or (left < right and not slack):
-            found.append(f"{label} violates {name}")
-    if sum((objective[name] * point[name] for name in point), ZERO) != value:
-        found.append(f"{label} does not have the value")
-    return found
+        return [f"{label} does not have the variables of this instance"]
+    found = [f"{label} is negative at {name}" for name in point if point[name] < 0]
+    for name, (row, loose, right) in rows.items():
+        left = sum((row[variable] * point[variable] for variable in row), ZERO)
+        found += [f"{label} violates {name}"] * (left > right or (left < right and not loose))
+    earned = sum((objective[name] * point[name] for name in point), ZERO)
+    return found + [f"{label} does not have the value"] * (earned != value)
 
 
-def rank(vectors: Sequence[Vector], order: Sequence[str]) -> int:
-    """Return the rank of sparse vectors over the index set `order`."""
+def rank(vectors: Sequence[Vector], order: Iterable[str]) -> int:
+    """Return the rank of sparse vectors over the index set `order`, eliminated in that order."""
     place = {name: k for k, name in enumerate(order)}
-    echelon: dict[str, dict[str, Fraction]] = {}
+    echelon: dict[str, Vector] = {}
     for vector in vectors:
         rest = {name: entry for name, entry in vector.items() if entry}
-        while rest:
-            lead = min(rest, key=place.__getitem__)
-            if lead not in echelon:
-                echelon[lead] = rest
-                break
+        while rest and (lead := min(rest, key=place.__getitem__)) in echelon:
             factor = rest[lead] / echelon[lead][lead]
             for name, entry in echelon[lead].items():
                 rest[name] = rest.get(name, ZERO) - factor * entry
             rest = {name: entry for name, entry in rest.items() if entry}
+        if rest:
+            echelon[lead] = rest
     return len(echelon)
 
 
 def exact(value: Any) -> Fraction:
     """Return a number of the instance as a fraction."""
     if isinstance(value, bool) or not isinstance(value, int | float | Fraction):
-        raise ValueError(f"{value!r} is not a number")
+        raise ValueError(f"{value!r} in the instance is not a number")
     return value if isinstance(value, Fraction) else Fraction(repr(float(value)))
 
 
 def number(text: Any) -> Fraction:
-    """Return a number of the certificate: p or p/q."""
+    """Return a number of the certificate, ``p/q`` or ``p``."""
     if not isinstance(text, str) or not re.fullmatch(r"-?[0-9]+(/[0-9]+)?", text):
-        raise ValueError(f"{text!r} is not a fraction")
+        raise ValueError(f"{text!r} in the certificate is not a fraction")
     return Fraction(text)
 
 
-def numbers(texts: Mapping[str, Any]) -> dict[str, Fraction]:
-    """Return named numbers of the certificate."""
+def numbers(texts: Mapping[str, Any]) -> Vector:
+    """Return numbers of the certificate by name."""
     return {name: number(text) for name, text in texts.items()}
 
 
@@ -190,32 +177,28 @@ def main(arguments: Sequence[str]) -> int:
     if len(arguments) != 2:
         sys.stderr.write("usage: certificate_checker.py NAME.certificate.json INSTANCE.toml\n")
         return 2
+    certificate_file, instance_file = arguments
     try:
-        with open(arguments[0], "rb") as file:
+        with open(certificate_file, "rb") as file:
             certificate = json.load(file)
-        with open(arguments[1], "rb") as file:
+        with open(instance_file, "rb") as file:
             instance = tomllib.load(file)
         problems = check(certificate, instance)
-    except KeyError as error:
-        sys.stderr.write(f"cannot be checked: there is no {error}\n")
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
+        sys.stderr.write(f"cannot be checked: {type(error).__name__}: {error}\n")
         return 2
-    except (OSError, ValueError, TypeError, AttributeError, ArithmeticError) as error:
-        sys.stderr.write(f"cannot be checked: {error}\n")
-        return 2
-    for problem in problems:
-        sys.stdout.write(f"REJECTED: {problem}\n")
+    print(*(f"REJECTED: {each}" for each in problems), sep="\n", end="\n" * bool(problems))
     if problems:
         return 1
-    demands = [each for each in ("empty_decode_buffer", "disaggregated") if certificate[each]]
-    sys.stdout.write(f"{arguments[1]}, {certificate['scheme']} pricing")
-    sys.stdout.write("".join(f", {each} demanded" for each in demands) + "\n")
+    demands = [name for name in ("empty_decode_buffer", "disaggregated") if certificate[name]]
+    print(f"{instance_file}: {certificate['scheme']} pricing", *demands, sep=", ")
     if certificate["status"] == "infeasible":
-        sys.stdout.write("proved: no point is feasible (Farkas multipliers)\n")
+        print("proved: nothing is feasible")
         return 0
-    sys.stdout.write(f"proved: the optimal value is {certificate['value']}\n")
-    count = len(certificate["directions"])
-    spread = f"not unique: the optima form a set of {count} dimensions, spanned by the directions"
-    sys.stdout.write(f"proved: the optimum is {spread if count else 'unique'}\n")
+    dimensions = len(certificate["directions"])
+    print("proved: the optimal value is", certificate["value"])
+    many = f"not unique: the optima have {dimensions} dimensions, spanned by the directions"
+    print("proved: the optimum is", many if dimensions else "unique")
     return 0
 
 

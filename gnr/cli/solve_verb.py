@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from gnr.cli.certifying import agrees, certified, write_certificate
 from gnr.cli.console import (
     ExitCode,
     InstanceArguments,
@@ -34,6 +35,12 @@ def solve(
         bool,
         typer.Option("--disaggregated", help="Demand that no GPU decodes while it prefills."),
     ] = False,
+    certify: Annotated[
+        bool,
+        typer.Option(
+            "--certify", help="Prove the optimum in exact fractions, and check the proof."
+        ),
+    ] = False,
     set_: SetOptions = None,
     json: JsonOption = False,
     out: OutOption = None,
@@ -59,6 +66,9 @@ def solve(
             )
         if gpus is not None and solution.status == "optimal":
             solution = solution.with_plan(gpus)
+        if certify:
+            with told_of(source):
+                solution = certified(solution, set_ or [])
         solutions.append(solution)
         if out is not None:
             _write(solution, out)
@@ -73,6 +83,8 @@ def solve(
 
 def _write(solution: Any, folder: Any) -> None:
     note(f"wrote {solution.write(folder)}")
+    if solution.certificate is not None:
+        write_certificate(solution, folder)
     if solution.status == "optimal":
         from gnr.plots.plan_plot import draw_plan
         from gnr.plots.save import save_figure
@@ -99,6 +111,8 @@ def _print(solutions: Sequence[Any], as_json: bool) -> None:
 
 
 def _exit_code(solutions: Sequence[Any]) -> int:
+    if not all(agrees(each) for each in solutions):
+        return ExitCode.UNDECIDED
     statuses = {each.status for each in solutions}
     if statuses & {"infeasible", "unbounded"}:
         return ExitCode.NEGATIVE

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from gnr.certificate import Certificate
 from gnr.comparison import Comparison
 from gnr.convergence import Convergence
 from gnr.coverage import Coverage
@@ -59,6 +60,7 @@ DOCUMENTS: dict[str, type[BaseModel]] = {
     "instance": Instance,
     "check": LoadReport,
     "solve": Solution,
+    "certificate": Certificate,
     "draw": Drawing,
     "export": RouterPlan,
     "export-vllm-priority": VllmPriorities,

@@ -14,9 +14,9 @@ FOLDERS = ("gnr", "models", "proofs", "validation", "instances")
 SOURCES = sorted(file for folder in FOLDERS for file in (ROOT / folder).rglob("*.py"))
 DOMAIN = {
     "arrays", "atomic", "certificate", "checks", "comparison", "convergence", "coverage",
-    "errors", "exact_factors", "exact_lp", "exact_rates", "instance", "network", "overrides",
-    "plan", "provenance", "rates", "reading", "result", "router_export", "schema_errors",
-    "simulation", "survey", "verdicts", "_version",
+    "errors", "exact_factors", "exact_lp", "exact_rates", "instance", "instance_text", "network",
+    "overrides", "plan", "provenance", "rates", "reading", "result", "router_export",
+    "schema_errors", "simulation", "survey", "verdicts", "_version",
 }  # fmt: skip
 """The domain modules of `gnr/`; the others are ways in."""
 PUBLIC = {
