@@ -197,7 +197,7 @@ def main(arguments: Sequence[str]) -> int:
         return 0
     dimensions = len(certificate["directions"])
     print("proved: the optimal value is", certificate["value"])
-    many = f"not unique: the optima have {dimensions} dimensions, spanned by the directions"
+    many = f"not unique: the optima have dimension {dimensions}, spanned by the directions"
     print("proved: the optimum is", many if dimensions else "unique")
     return 0
 
