@@ -1,9 +1,11 @@
 """What `gnr prove INSTANCE` returns: which hypotheses hold, and what they let one conclude."""
 
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from gnr.atomic import complete_file
 from gnr.instance import SCHEMA_VERSION
 from gnr.provenance import Provenance
 
@@ -18,8 +20,10 @@ class Hypothesis(BaseModel):
     name: str
     """The hypothesis."""
     holds: bool
-    exact: str
-    """The numbers it rests on, exact."""
+    because: str
+    """What it rests on, numbers rounded."""
+    exact: dict[str, str]
+    """The same numbers as fractions."""
     meaning: str
     """What it means, in plain words."""
 
@@ -59,6 +63,13 @@ class Coverage(BaseModel):
     """What should be known besides."""
     provenance: Provenance
     """Where this result comes from."""
+
+    def write(self, folder: Path) -> Path:
+        """Write the JSON document into `folder` and return its path."""
+        path = folder / f"{self.instance}.theorems.json"
+        with complete_file(path) as temporary:
+            temporary.write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        return path
 
     def __rich__(self) -> Any:
         """Return the terminal summary."""

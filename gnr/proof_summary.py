@@ -105,7 +105,7 @@ def summarize_coverage(coverage: Coverage) -> Any:
     assumed = _columns("hypotheses", "hypothesis", "holds", "because", "means")
     for each in coverage.hypotheses:
         holds = Text("yes", style="green") if each.holds else Text("no", style="yellow")
-        assumed.add_row(Text(each.name), holds, Text(each.exact), Text(each.meaning))
+        assumed.add_row(Text(each.name), holds, Text(each.because), Text(each.meaning))
     known = _columns("theorems", "theorem", "covers it", "because", "rests on")
     for theorem in coverage.theorems:
         claims = (f"{claim}: {verdict}" for claim, verdict in theorem.claims.items())

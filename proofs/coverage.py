@@ -1,12 +1,18 @@
 """Which theorem covers an instance: hypotheses in exact numbers, conclusions in plain words."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Literal
+from typing import Any, Literal
 
-from gnr.coverage import Covered, Hypothesis
+from gnr.certificate import Certificate
+from gnr.checks import warnings_for
+from gnr.coverage import Coverage, Covered, Hypothesis
+from gnr.exact_rates import exact_rates
+from gnr.instance import Instance
 from gnr.proofs.ledger import expected_verdict
+from gnr.provenance import record
 from gnr.rates import Rates
 
 Answer = Literal["yes", "no", "open"]
@@ -64,8 +70,8 @@ class Facts:
         """Whether a request pays when it is finished."""
         return self.scheme == "bundled"
 
-    def _those(self, flags: object) -> list[str]:
-        return [name for name, flag in zip(self.names, flags, strict=True) if flag]  # type: ignore[call-overload]
+    def _those(self, flags: Iterable[bool]) -> list[str]:
+        return [name for name, flag in zip(self.names, flags, strict=True) if flag]
 
     def marginal(self, optimum: Optimum) -> list[str]:
         """Return the classes admitted in part: 0 < x < lambda / mu_p."""
@@ -91,28 +97,80 @@ class Facts:
         return work, (slots - 1) * x + self.kappa * slots * (1 - x)
 
 
+def cover(
+    instance: Instance, certificate: Certificate, options: Mapping[str, Any] | None = None
+) -> Coverage:
+    """Return which hypotheses hold for an instance, and which theorem covers it.
+
+    Parameters
+    ----------
+    instance
+        What is asked about.
+    certificate
+        The exact optimum of its program.
+    options
+        Options to write into the provenance.
+    """
+    started = time.perf_counter()
+    facts = Facts(
+        names=[each.name for each in instance.classes],
+        scheme=instance.prices.scheme,
+        rates=exact_rates(instance),
+        optimum=_optimum(instance, certificate),
+    )
+    return Coverage(
+        instance=instance.name,
+        scheme=instance.prices.scheme,
+        status=certificate.status,
+        value=certificate.value,
+        hypotheses=tuple(hypotheses(facts)),
+        theorems=tuple(theorems(facts)) if facts.optimum is not None else (),
+        warnings=tuple(warnings_for(instance)),
+        provenance=record(instance.sha256(), started, options or {}),
+    )
+
+
+def _optimum(instance: Instance, certificate: Certificate) -> Optimum | None:
+    if certificate.value is None:
+        return None
+
+    def column(station: str) -> list[Fraction]:
+        names = (f"{station}[{each.name}]" for each in instance.classes)
+        return [Fraction(certificate.primal.get(name, "0")) for name in names]
+
+    return Optimum(
+        value=Fraction(certificate.value),
+        prefill=column("prefill"),
+        mixed_decode=column("mixed_decode"),
+        solo_decode=column("solo_decode"),
+        prefill_queue=column("prefill_queue"),
+        decode_queue=column("decode_queue"),
+        unique=bool(certificate.unique),
+    )
+
+
 def hypotheses(facts: Facts) -> list[Hypothesis]:
     """Return what theorems assume, and whether it holds here."""
     kappa, threshold = facts.kappa, facts.threshold
     found = [
-        Hypothesis(
-            name="κ ≥ (B-1)/B",
-            holds=kappa >= threshold,
-            exact=f"κ = {told(kappa)}, (B-1)/B = {threshold}",
-            meaning="a full solo GPU writes at least as many tokens per second as a full mixed one",
+        _hypothesis(
+            "κ ≥ (B-1)/B",
+            kappa >= threshold,
+            {"κ": kappa, "(B-1)/B": threshold},
+            "a full solo GPU writes at least as many tokens per second as a full mixed one",
         ),
-        Hypothesis(
-            name="κ ≥ 1",
-            holds=kappa >= 1,
-            exact=f"κ = {told(kappa)}",
-            meaning="the chunk is at least the threshold of the iteration-time law (D1)",
+        _hypothesis(
+            "κ ≥ 1",
+            kappa >= 1,
+            {"κ": kappa},
+            "the chunk is at least the threshold of the iteration-time law (D1)",
         ),
-        Hypothesis(
-            name="θ_i > 0 for all i",
-            holds=not facts.patient,
-            exact=f"{len(facts.patient)} of {len(facts.names)} classes have θ = 0"
-            + _listed(facts.patient),
-            meaning="every waiting request leaves in the end, so no queue grows without bound",
+        _hypothesis(
+            "θ_i > 0 for all i",
+            not facts.patient,
+            {"least θ": min(map(Fraction, facts.rates.patience_rate))},
+            "every waiting request leaves in the end, so no queue grows without bound",
+            facts.patient,
         ),
     ]
     return found if facts.optimum is None else found + _of_the_optimum(facts, facts.optimum)
@@ -124,44 +182,60 @@ def _of_the_optimum(facts: Facts, optimum: Optimum) -> list[Hypothesis]:
     marginal, waiting = facts.marginal(optimum), facts.waiting(optimum)
     buffered = facts.buffered(optimum)
     return [
-        Hypothesis(
-            name="q_d* = 0",
-            holds=not buffered,
-            exact=f"Σ q_d* = {told(sum(optimum.decode_queue, Fraction(0)))}" + _listed(buffered),
-            meaning="the plan lets nobody wait for a decode slot",
+        _hypothesis(
+            "q_d* = 0",
+            not buffered,
+            {"Σ q_d*": sum(optimum.decode_queue, Fraction(0))},
+            "the plan lets nobody wait for a decode slot",
+            buffered,
         ),
-        Hypothesis(
-            name="Σ x* < 1",
-            holds=x < 1,
-            exact=f"Σ x* = {told(x)}",
-            meaning="some GPUs only decode",
+        _hypothesis("Σ x* < 1", x < 1, {"Σ x*": x}, "some GPUs only decode"),
+        _hypothesis(
+            "critical loading, A* = C*",
+            work == capacity,
+            {"A*": work, "C*": capacity},
+            "the plan makes exactly as much decode work as the slots can take",
         ),
-        Hypothesis(
-            name="critical loading, A* = C*",
-            holds=work == capacity,
-            exact=f"A* = {told(work)}, C* = {told(capacity)}",
-            meaning="the plan makes exactly as much decode work as the slots can take",
+        _hypothesis(
+            "one marginal class at most",
+            len(marginal) <= 1,
+            {"classes admitted in part": Fraction(len(marginal))},
+            "every other class is served in full or shut out",
+            marginal,
         ),
-        Hypothesis(
-            name="one marginal class at most",
-            holds=len(marginal) <= 1,
-            exact=f"{len(marginal)} classes are admitted in part" + _listed(marginal),
-            meaning="every other class is served in full or shut out",
+        _hypothesis(
+            "q_p,i* > 0 for all i",
+            len(waiting) == len(facts.names),
+            {"classes that queue": Fraction(len(waiting))},
+            "every class has a prefill queue in the plan: the scope of Lemma 10.1 as the paper "
+            "proves it",
+            waiting,
         ),
-        Hypothesis(
-            name="q_p,i* > 0 for all i",
-            holds=len(waiting) == len(facts.names),
-            exact=f"{len(waiting)} of {len(facts.names)} classes queue" + _listed(waiting),
-            meaning="every class has a prefill queue in the plan: the scope of Lemma 10.1 as "
-            "the paper proves it",
-        ),
-        Hypothesis(
-            name="unique optimum",
-            holds=optimum.unique,
-            exact="shown by the certificate",
-            meaning="no other plan earns as much",
+        _hypothesis(
+            "unique optimum",
+            optimum.unique,
+            {},
+            "no other plan earns as much",
         ),
     ]
+
+
+def _hypothesis(
+    name: str,
+    holds: bool,
+    numbers: Mapping[str, Fraction],
+    meaning: str,
+    classes: Sequence[str] = (),
+) -> Hypothesis:
+    """Return a hypothesis with the numbers it rests on; `classes` are those it is about."""
+    shown = ", ".join(f"{key} = {told(value)}" for key, value in numbers.items())
+    return Hypothesis(
+        name=name,
+        holds=holds,
+        because=(shown or "shown by the certificate") + (f" ({_list(classes)})" if classes else ""),
+        exact={key: str(value) for key, value in numbers.items()},
+        meaning=meaning,
+    )
 
 
 def theorems(facts: Facts) -> list[Covered]:
@@ -317,8 +391,8 @@ def _price_index(facts: Facts, optimum: Optimum) -> list[Covered]:
     ]
     found = []
     for name, needs, claims in (
-        (place, lacking + alone, ("PI-IP",)),
-        (fill, lacking, ("PI-fill",)),
+        (place, lacking + alone, ("PI-IP/identity", "PI-IP/limit")),
+        (fill, lacking, ("PI-fill/at-rest", "PI-fill/conjecture")),
     ):
         if needs:
             found.append(_covered(name, "no", f"it needs {' and '.join(needs)}", *claims))
@@ -333,16 +407,9 @@ def _covered(theorem: str, covers: Answer, because: str, *claims: str) -> Covere
 
 
 def told(value: Fraction) -> str:
-    """Return a fraction, and its decimal value beside it where it is not a short one."""
+    """Return a fraction if it is short, else its value rounded to eight digits."""
     text = str(value)
-    if value.denominator == 1:
-        return text
-    digits = text if len(text) <= 40 else f"{text[:18]}…/…{text[-6:]}"
-    return f"{digits} ≈ {float(value):.8g}"
-
-
-def _listed(names: Sequence[str]) -> str:
-    return f" ({_list(names)})" if names else ""
+    return text if len(text) <= 8 else f"{float(value):.8g}"
 
 
 def _list(names: Sequence[str]) -> str:

@@ -10,10 +10,13 @@ from gnr.cli.console import (
     JsonOption,
     OutOption,
     SetOptions,
+    load_all,
     note,
     prepare_folder,
+    print_documents,
     print_json,
     print_rich,
+    told_of,
 )
 from gnr.errors import InputError, Problem
 
@@ -59,6 +62,26 @@ def _refuse_what_is_no_claim(names: Sequence[str], overrides: Sequence[str]) -> 
         problems.append(
             Problem("no-instance", "--set", "", "changes an instance", "name an instance to prove")
         )
+    if problems:
+        raise InputError(problems)
+
+
+def _refuse_what_is_nothing(names: Sequence[str]) -> None:
+    """Refuse words that are neither claims, nor shipped instances, nor paths."""
+    from gnr.proofs.ledger import rows
+    from gnr.reading import is_path, shipped_instances
+    from gnr.schema_errors import suggest
+
+    shipped = list(shipped_instances())
+    problems = []
+    for name in names:
+        if name in shipped or is_path(name):
+            continue
+        near = suggest(name, [*shipped, *rows()])
+        hint = f"did you mean {near}?" if near else f"shipped: {', '.join(shipped)}"
+        remedy = f"{hint} (claims: `gnr prove --list`; a path has a separator or ends in .toml)"
+        told = "is neither a claim nor a shipped instance"
+        problems.append(Problem("no-claim", name, "", told, remedy))
     if problems:
         raise InputError(problems)
 
@@ -120,6 +143,26 @@ def _better(claim: Any) -> bool:
 
 
 def _cover(names: Sequence[str], overrides: Sequence[str], as_json: bool, out: Any) -> int:
-    raise InputError(
-        Problem("no-claim", name, "", "is not a claim", "see `gnr prove --list`") for name in names
-    )
+    from gnr.models.certificate import certify
+    from gnr.models.steady_state import solve
+    from gnr.proofs.coverage import cover
+
+    _refuse_what_is_nothing(names)
+    loaded = load_all(names, overrides)
+    if out is not None:
+        prepare_folder(out, loaded)
+    found = []
+    for source, instance in zip(names, loaded, strict=True):
+        with told_of(source):
+            certificate = certify(solve(instance), overrides=overrides)
+        found.append(cover(instance, certificate, {"set": list(overrides)}))
+        for warning in found[-1].warnings:
+            note(f"warning: {instance.name}: {warning}")
+        if out is not None:
+            note(f"wrote {found[-1].write(out)}")
+    if as_json:
+        print_documents([each.model_dump(mode="json") for each in found])
+    else:
+        print_rich(*found)
+    infeasible = any(each.status == "infeasible" for each in found)
+    return ExitCode.NEGATIVE if infeasible else ExitCode.DONE
