@@ -73,7 +73,7 @@ def likelihood_is_greatest_at(inverted: bool = False, shape: int = 1) -> Finding
     """Set the score of independent exponential lengths to 0; the second derivative is negative.
 
     Lengths of the sample are d_i, their number is the total of 1. The density is minus the
-    derivative of the survival function, which for `shape` 2 is that of a sum of two exponentials.
+    derivative of the survival function, for `shape` 2 that of a sum of two exponentials.
     """
     rate, length = sp.Symbol("mu", positive=True), sp.Symbol("d_i", positive=True)
     survival = sp.exp(-rate * length) * sum((rate * length) ** k for k in range(shape))

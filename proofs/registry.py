@@ -5,6 +5,8 @@ from gnr.proofs import (
     data,
     model_and_programs,
     price_index,
+    promises,
+    token_mean,
 )
 from gnr.proofs.kit.claim import Claim
 from gnr.proofs.ledger import rows
@@ -14,6 +16,8 @@ MODULES = (
     data,
     model_and_programs,
     price_index,
+    promises,
+    token_mean,
 )
 
 

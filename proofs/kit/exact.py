@@ -39,8 +39,7 @@ def equal(left: Any, right: Any, says: str = "") -> Finding:
         for point in _points(target, ()):
             value = target.subs(point)
             if value.is_number and value.is_zero is False:
-                where = f" at {_told(point)}" if point else ""
-                return refuted(f"{says}: the sides differ by {value}{where}".lstrip(": "))
+                return refuted(f"{says}: the sides differ by {value}{_told(point)}".lstrip(": "))
     return undecided(f"{says}: neither shown equal nor told apart".lstrip(": "))
 
 
@@ -168,7 +167,7 @@ def below_zero(
             values = [each.subs(point) for each in hypotheses]
             value = target.subs(point)
             if value.is_negative and all(each.is_nonnegative for each in values):
-                return f"{value} < 0 at {_told(point)}"
+                return f"{value} < 0{_told(point)}"
     return None
 
 
@@ -216,4 +215,6 @@ def _value(symbol: sp.Symbol, draws: random.Random) -> sp.Rational:
 
 
 def _told(point: Mapping[Any, Any]) -> str:
-    return ", ".join(f"{symbol} = {value}" for symbol, value in point.items())
+    if not point:
+        return ""
+    return " at " + ", ".join(f"{symbol} = {value}" for symbol, value in point.items())
