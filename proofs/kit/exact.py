@@ -164,9 +164,8 @@ def below_zero(
         target = written_out(sp.sympify(goal), classes)
         points = [dict(witness)] if witness is not None else _points(target, hypotheses)
         for point in points:
-            values = [each.subs(point) for each in hypotheses]
             value = target.subs(point)
-            if value.is_negative and all(each.is_nonnegative for each in values):
+            if value.is_negative and all(each.subs(point).is_nonnegative for each in hypotheses):
                 return f"{value} < 0{_told(point)}"
     return None
 
