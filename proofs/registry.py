@@ -6,6 +6,8 @@ from gnr.proofs import (
     model_and_programs,
     price_index,
     promises,
+    theorem_3_1,
+    theorem_3_1_limits,
     token_mean,
 )
 from gnr.proofs.kit.claim import Claim
@@ -17,6 +19,8 @@ MODULES = (
     model_and_programs,
     price_index,
     promises,
+    theorem_3_1,
+    theorem_3_1_limits,
     token_mean,
 )
 
