@@ -3,11 +3,15 @@
 from gnr.proofs import (
     balances,
     data,
+    lemma_13_3,
+    lemma_13_3_limit,
     model_and_programs,
     price_index,
     promises,
+    section_13,
     theorem_3_1,
     theorem_3_1_limits,
+    theorem_4_1_hypotheses,
     token_mean,
 )
 from gnr.proofs.kit.claim import Claim
@@ -16,11 +20,15 @@ from gnr.proofs.ledger import rows
 MODULES = (
     balances,
     data,
+    lemma_13_3,
+    lemma_13_3_limit,
     model_and_programs,
     price_index,
     promises,
+    section_13,
     theorem_3_1,
     theorem_3_1_limits,
+    theorem_4_1_hypotheses,
     token_mean,
 )
 
