@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-long lint types wheel-check benchmark schemas clean
+.PHONY: demo test test-long lint types wheel-check benchmark schemas ledger clean
 
 $(STAMP): setup.cfg pyproject.toml gnr/_version.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
@@ -21,6 +21,9 @@ $(STAMP): setup.cfg pyproject.toml gnr/_version.py
 demo: $(STAMP)
 	$(BIN)/gnr solve two-class --gpus 500 --out build/demo
 	$(BIN)/gnr solve two-class two-class-separate dolly-eight-class azure-2023-conversation
+	$(BIN)/gnr solve two-class --certify --out build/demo | tail -n 5
+	$(BIN)/gnr prove M L13.3 --faults
+	$(BIN)/gnr prove two-class
 	$(BIN)/gnr draw dolly-eight-class --out build/demo
 	$(BIN)/gnr simulate two-class --gpus 500 --fidelity pooled --out build/demo
 	$(BIN)/gnr compare two-class --policies gate-and-route,fcfs-immediate,price-index-fill \
@@ -52,6 +55,10 @@ benchmark: $(STAMP)
 
 schemas: $(STAMP)
 	$(BIN)/python -m gnr.schemas
+
+# Checks every claim with its planted faults and writes proofs/LEDGER.md.
+ledger: $(STAMP)
+	$(BIN)/python -m gnr.proofs.ledger_page
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from gnr.models.steady_state import solve as solve
     from gnr.network import build_network as build_network
     from gnr.plan import Plan as Plan
+    from gnr.proofs.proving import prove as prove
     from gnr.reading import load as load
     from gnr.result import Solution as Solution
     from gnr.validation.studies.comparison import compare as compare
@@ -34,6 +35,7 @@ _HOMES = {
     "compare": "gnr.validation.studies.comparison",
     "converge": "gnr.validation.studies.convergence",
     "load": "gnr.reading",
+    "prove": "gnr.proofs.proving",
     "simulate": "gnr.validation.studies.simulation",
     "solve": "gnr.models.steady_state",
 }
@@ -47,6 +49,7 @@ __all__ = [
     "compare",
     "converge",
     "load",
+    "prove",
     "simulate",
     "solve",
 ]

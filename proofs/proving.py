@@ -7,6 +7,7 @@ from concurrent.futures import ProcessPoolExecutor
 
 import sympy as sp
 
+from gnr.errors import InputError, Problem
 from gnr.proofs.kit.claim import Claim, Finding, Verdict, undecided
 from gnr.proofs.ledger import Row, expected_verdict, rows
 from gnr.proofs.registry import all_claims
@@ -39,6 +40,24 @@ def chosen(name: str) -> tuple[Claim, ...]:
         if found:
             return found
     return ()
+
+
+def prove(*names: str, faults: bool = False) -> ProofReport:
+    """Return the verdicts on the claims, rows or theorems of these names; on all if there is none.
+
+    Raises
+    ------
+    InputError
+        If a name means no claim.
+    """
+    unknown = [name for name in names if not chosen(name)]
+    if unknown:
+        raise InputError(
+            Problem("no-claim", name, "", "is no claim, row or theorem", "see `gnr prove --list`")
+            for name in unknown
+        )
+    claims = dict.fromkeys(claim for name in names for claim in chosen(name))
+    return prove_claims(list(claims) or all_claims(), faults=faults)
 
 
 def list_claims(claims: Sequence[Claim]) -> ClaimList:

@@ -1,0 +1,210 @@
+"""`gnr prove` as a user runs it: claims, rows, theorems, instances, bad input, exit codes."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from gnr.cli.app import run
+from gnr.proofs import model_and_programs
+from gnr.proofs.kit.claim import Claim, Finding, Mutant, proved, refuted, undecided
+from gnr.proofs.registry import all_claims
+from gnr.reading import shipped_instances
+from gnr.schemas import read_schema
+
+
+def gnr(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    """Run one command in this process; return exit code, stdout and stderr."""
+    code = run(arguments)
+    printed = capsys.readouterr()
+    return code, printed.out, printed.err
+
+
+def gnr_json(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, Any]:
+    code, out, _ = gnr(capsys, *arguments, "--json")
+    return code, json.loads(out)
+
+
+def test_a_claim_is_told_in_full(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = gnr(capsys, "prove", "M-d", "--faults")
+    assert code == 0
+    for part in ("M-d", r"\kappa", "eqs. P4, U1", "proved", "planted fault", "refuted"):
+        assert part in out
+
+
+def test_a_row_and_a_theorem_mean_their_claims(capsys: pytest.CaptureFixture[str]) -> None:
+    _, one = gnr_json(capsys, "prove", "N-c/printed")
+    _, row = gnr_json(capsys, "prove", "N-c")
+    _, section = gnr_json(capsys, "prove", "N", "N-c")
+    assert [each["id"] for each in one["claims"]] == ["N-c/printed"]
+    assert [each["id"] for each in row["claims"]] == ["N-c/printed", "N-c/corrected"]
+    assert {"N-a", "N-b", "N-f"} < {each["id"] for each in section["claims"]}
+    assert {each["row"] for each in section["reading_only"]} == {"N-d", "N-e"}
+    jsonschema.validate(section, read_schema("prove"))
+
+
+def test_a_refuted_step_of_the_paper_is_success(capsys: pytest.CaptureFixture[str]) -> None:
+    code, document = gnr_json(capsys, "prove", "PI-IP/optimal")
+    assert code == 0
+    assert (document["refuted"], document["unexpected"]) == (1, [])
+    assert "a loss of 0.0750853747" in document["claims"][0]["evidence"][0]
+
+
+def test_list_names_every_claim_and_checks_none(capsys: pytest.CaptureFixture[str]) -> None:
+    code, document = gnr_json(capsys, "prove", "--list")
+    assert code == 0
+    jsonschema.validate(document, read_schema("prove-list"))
+    assert [each["id"] for each in document["claims"]] == [claim.id for claim in all_claims()]
+    _, shown, _ = gnr(capsys, "prove", "--list")
+    assert all(claim.id in shown for claim in all_claims())
+
+
+def test_out_keeps_the_report(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert gnr(capsys, "prove", "M-a", "--out", str(tmp_path))[0] == 0
+    document = json.loads((tmp_path / "proofs.json").read_text())
+    jsonschema.validate(document, read_schema("prove"))
+    assert document["provenance"]["versions"]["sympy"]
+
+
+@pytest.mark.parametrize(
+    ("finding", "fault", "code"),
+    [
+        (proved("as expected"), refuted("found"), 0),
+        (refuted("a counterexample"), refuted("found"), 1),
+        (undecided("nothing settled"), refuted("found"), 3),
+        (proved("for few", restriction="I ≤ 4"), refuted("found"), 3),
+        (proved("as expected"), proved("missed"), 1),
+        (proved("as expected"), undecided("not seen"), 3),
+    ],
+)
+def test_exit_codes_of_a_claim_of_ours(
+    finding: Finding,
+    fault: Finding,
+    code: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    planted = Claim("M-d", "", "", "", lambda: finding, (Mutant("a fault", lambda: fault),))
+    monkeypatch.setattr(model_and_programs, "CLAIMS", (planted,))
+    assert gnr(capsys, "prove", "M-d", "--faults")[0] == code
+
+
+def test_a_check_that_breaks_down_settles_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken() -> Finding:
+        raise RecursionError("too deep")
+
+    planted = Claim("M-d", "", "", "", broken, (Mutant("a fault", broken),))
+    monkeypatch.setattr(model_and_programs, "CLAIMS", (planted,))
+    code, out, _ = gnr(capsys, "prove", "M-d")
+    assert code == 3
+    assert "RecursionError: too deep" in out
+
+
+@pytest.mark.parametrize("expected", ["refuted", "undecided"])
+@pytest.mark.parametrize("verdict", ["proved", "refuted", "undecided"])
+def test_exit_codes_of_a_printed_step(
+    expected: str,
+    verdict: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    finding = {"proved": proved("x"), "refuted": refuted("x"), "undecided": undecided("x")}
+    planted = Claim("N-c/printed", "", "", "", lambda: finding[verdict], ())
+    monkeypatch.setattr(model_and_programs, "CLAIMS", (planted,))
+    monkeypatch.setattr("gnr.proofs.registry.MODULES", (model_and_programs,))
+    monkeypatch.setattr("gnr.proofs.proving.expected_verdict", lambda _: expected)
+    codes = {("refuted", "proved"): 1, ("refuted", "undecided"): 3}
+    assert gnr(capsys, "prove", "N-c")[0] == codes.get((expected, verdict), 0)
+
+
+@pytest.mark.parametrize("name", list(shipped_instances()))
+def test_an_instance_is_told_which_theorem_covers_it(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, document = gnr_json(capsys, "prove", name)
+    assert code == 0
+    jsonschema.validate(document, read_schema("prove-instance"))
+    covers = {each["theorem"].split(" (")[0]: each["covers"] for each in document["theorems"]}
+    assert covers["Theorem 3.1"] == "yes"
+    theorem = "Theorem 4.2" if document["scheme"] == "bundled" else "Theorem 4.1"
+    assert covers[theorem] == "no"
+
+
+def hypotheses(document: Any) -> dict[str, bool]:
+    return {each["name"]: each["holds"] for each in document["hypotheses"]}
+
+
+def covered(document: Any, start: str) -> str:
+    return next(e["covers"] for e in document["theorems"] if e["theorem"].startswith(start))
+
+
+def test_the_base_instance_is_outside_the_printed_proof(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    _, document = gnr_json(capsys, "prove", "two-class")
+    holds = hypotheses(document)
+    assert holds["κ ≥ (B-1)/B"]
+    assert holds["critical loading, A* = C*"]
+    assert not holds["q_p,i* > 0 for all i"]
+    assert not holds["unique optimum"]
+    assert covered(document, "Proposition 3.2") == "yes"
+    assert covered(document, "its proof as the paper prints it") == "no"
+
+
+def test_below_the_threshold_proposition_3_2_does_not_cover(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    below = ("--set", "gpu.iteration_time.decode_only=0.13")
+    _, document = gnr_json(capsys, "prove", "two-class", *below)
+    assert not hypotheses(document)["κ ≥ (B-1)/B"]
+    for theorem in ("Proposition 3.2", "Theorem 4.1", "price-index-fill"):
+        assert covered(document, theorem) == "no"
+    assert covered(document, "closed form of the value (D12)") == "yes"
+
+
+def test_classes_that_never_leave_are_outside_of_theorem_4_1(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    patient = ("--set", "classes.0.patience_rate=0")
+    code, document = gnr_json(capsys, "prove", "two-class", *patient)
+    assert code == 0
+    assert not hypotheses(document)["θ_i > 0 for all i"]
+    assert covered(document, "Theorem 4.1") == "no"
+    assert covered(document, "closed form") == "no"
+    code, document = gnr_json(
+        capsys, "prove", "two-class", *patient, "--set", "classes.0.arrival_rate=50"
+    )
+    assert (code, document["status"], document["theorems"]) == (1, "infeasible", [])
+
+
+def test_several_instances_and_out(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    names = ("two-class", "dolly-eight-class")
+    code, document = gnr_json(capsys, "prove", *names, "--out", str(tmp_path))
+    assert code == 0
+    assert [each["instance"] for each in document["results"]] == list(names)
+    assert {file.name for file in tmp_path.iterdir()} == {f"{n}.theorems.json" for n in names}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("M-zz",), "is neither a claim nor a shipped instance"),
+        (("two-clas",), "did you mean two-class?"),
+        (("M-a", "two-class"), "is neither a claim nor a row"),
+        (("M-a", "--set", "gpu.batch_slots=8"), "changes an instance"),
+        (("there/is/none.toml",), "there is no such file"),
+    ],
+)
+def test_bad_input_is_told_with_its_remedy(
+    arguments: tuple[str, ...], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, told = gnr(capsys, "prove", *arguments)
+    assert (code, out) == (2, "")
+    assert says in told
+    code, document = gnr_json(capsys, "prove", *arguments)
+    assert code == 2
+    jsonschema.validate(document, read_schema("error"))
