@@ -12,6 +12,7 @@ from gnr.proofs import (
     theorem_3_1,
     theorem_3_1_limits,
     theorem_4_1_hypotheses,
+    theorem_4_2,
     token_mean,
 )
 from gnr.proofs.kit.claim import Claim
@@ -29,6 +30,7 @@ MODULES = (
     theorem_3_1,
     theorem_3_1_limits,
     theorem_4_1_hypotheses,
+    theorem_4_2,
     token_mean,
 )
 
