@@ -3,6 +3,8 @@
 from gnr.proofs import (
     balances,
     data,
+    fluid_limit,
+    fluid_programs,
     lemma_13_3,
     lemma_13_3_limit,
     model_and_programs,
@@ -21,6 +23,8 @@ from gnr.proofs.ledger import rows
 MODULES = (
     balances,
     data,
+    fluid_limit,
+    fluid_programs,
     lemma_13_3,
     lemma_13_3_limit,
     model_and_programs,

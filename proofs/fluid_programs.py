@@ -1,0 +1,388 @@
+r"""Beyond the ledger: the programs that are solved are the fluid limit at rest (THEORY 4.1, 4.2).
+
+The rows of the Pyomo models are built with symbols and compared with what the network says.
+"""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import chain, combinations
+from typing import Any
+
+import pyomo.environ as pyo
+import sympy as sp
+
+from gnr.models import programs
+from gnr.proofs.fluid_limit import missing, steady_equations
+from gnr.proofs.kit.claim import Claim, Finding, Mutant, Verdict, all_of, proved, refuted
+from gnr.proofs.kit.drift import revenue_rate
+from gnr.proofs.kit.exact import equal
+from gnr.proofs.kit.paths import capacity_gaps
+from gnr.proofs.kit.program_rows import VARIABLES, exact_rates, free_below_zero, program_rows
+from gnr.proofs.kit.symbols import STATE, Model, general_class
+from gnr.proofs.kit.totals import Total, numbered, written_out
+from gnr.rates import Rates
+
+MOST_CLASSES = 4
+RESTRICTION = f"I ≤ {MOST_CLASSES}"
+PATIENCE = sp.Symbol("theta_i", positive=True)
+
+Build = Callable[[Rates], Any]
+
+SCHEMES: dict[str, Build] = {
+    "bundled": lambda rates: programs.bundled_program(rates),
+    "separate": lambda rates: programs.separate_program(rates),
+}
+"""The programs by pricing scheme, looked up when they are built."""
+
+
+def every_case() -> Iterator[tuple[int, tuple[int, ...]]]:
+    """Yield the numbers of classes and, for each, every choice of classes that never leave."""
+    for count in range(1, MOST_CLASSES + 1):
+        numbers = range(1, count + 1)
+        for patient in chain.from_iterable(combinations(numbers, k) for k in range(count + 1)):
+            yield count, patient
+
+
+def _for_all_cases(compare: Callable[[int, tuple[int, ...]], Finding], says: str) -> Finding:
+    """Return the finding over all cases, told once; the first that fails settles it."""
+    cases = list(every_case())
+    for count, patient in cases:
+        finding = compare(count, patient)
+        if finding.verdict is not Verdict.PROVED:
+            return finding
+    return proved(
+        f"{says}, coefficient by coefficient, as rational functions of the model's symbols",
+        f"for {len(cases)} cases: I = 1 to {MOST_CLASSES}, each choice of classes with theta = 0",
+        restriction=RESTRICTION,
+    )
+
+
+def equality_rows_are_the_fluid_at_rest(
+    build: dict[str, Build] | None = None, model: Model | None = None
+) -> Finding:
+    """Compare the equality rows of both programs with the drift at rest, class by class.
+
+    Every row is minus one of the equations without controls, each equation has one row, and
+    no variable has another bound than being nonnegative.
+    """
+    derived = steady_equations(model or general_class(), STATE)
+    names = ("prefill_balance", "decode_balance")
+    if len(derived) != len(names):
+        return refuted(f"the network at rest gives {len(derived)} equations per class")
+
+    def compare(count: int, patient: tuple[int, ...]) -> Finding:
+        parts = []
+        for scheme, builder in (build or SCHEMES).items():
+            program = builder(exact_rates(count, patient))
+            rows = {k: v for k, v in program_rows(program).items() if v.lower is not None}
+            expected = {
+                f"{name}[{k - 1}]": -_of_class(equation, k, patient)
+                for name, equation in zip(names, derived, strict=True)
+                for k in range(1, count + 1)
+            }
+            case = f"{scheme}, I = {count}, theta = 0 for {list(patient) or 'none'}"
+            if set(rows) != set(expected) or any(v.lower != v.upper for v in rows.values()):
+                return refuted(f"{case}: equality rows are {', '.join(rows)}")
+            if free_below_zero(program):
+                return refuted(f"{case}: not just nonnegative: {free_below_zero(program)}")
+            parts += [
+                equal(row.expression - row.upper, expected[name], f"{case}: {name}")
+                for name, row in rows.items()
+            ]
+        return all_of(*parts)
+
+    return _for_all_cases(compare, "both equality rows of every class are the drift at rest")
+
+
+def _of_class(expression: Any, number: int, patient: tuple[int, ...]) -> Any:
+    """Return an expression of class i for a numbered class, whose theta may be 0."""
+    if number in patient:
+        expression = expression.subs(PATIENCE, 0)
+    return numbered(expression, number)
+
+
+def capacity_rows_are_the_capacities(
+    build: dict[str, Build] | None = None, slots_beside_a_prefill: int = 1
+) -> Finding:
+    """Compare the three inequality rows with (P12)-(P14) for one GPU, totals written out."""
+    slots = general_class().rates.batch_slots
+    totals = [Total(each) for each in (STATE.prefill, STATE.mixed_decode, STATE.solo_decode)]
+    free, mixed, solo = capacity_gaps(slots, 1, *totals)
+    mixed -= (slots_beside_a_prefill - 1) * totals[0]
+    stated = dict(zip(_CAPACITIES, (free, mixed, solo), strict=True))
+
+    def compare(count: int, patient: tuple[int, ...]) -> Finding:
+        parts = []
+        for scheme, builder in (build or SCHEMES).items():
+            rows = program_rows(builder(exact_rates(count, patient)))
+            limits = {k: v for k, v in rows.items() if v.upper is not None and v.lower is None}
+            case = f"{scheme}, I = {count}"
+            if set(limits) != set(_CAPACITIES):
+                return refuted(f"{case}: inequality rows are {', '.join(limits)}")
+            parts += [
+                equal(
+                    row.upper - row.expression,
+                    written_out(stated[name], count),
+                    f"{case}: what {name} leaves free",
+                )
+                for name, row in limits.items()
+            ]
+        return all_of(*parts)
+
+    return _for_all_cases(compare, "the three inequality rows are (P33)-(P35)")
+
+
+_CAPACITIES = ("prefill_capacity", "mixed_decode_capacity", "solo_decode_capacity")
+
+
+def objectives_are_the_fluid_revenue(
+    build: dict[str, Build] | None = None, model: Model | None = None
+) -> Finding:
+    """Compare each objective with the rewards on the edges, totals written out."""
+    model = model or general_class()
+
+    def compare(count: int, patient: tuple[int, ...]) -> Finding:
+        parts = []
+        for scheme, builder in (build or SCHEMES).items():
+            program = builder(exact_rates(count, patient))
+            rows = program_rows(program)
+            objectives = [v for v in rows.values() if v.upper is None and v.lower is None]
+            senses = [each.sense for each in program.component_data_objects(pyo.Objective)]
+            if len(objectives) != 1 or senses != [pyo.maximize]:
+                return refuted(f"{scheme}: one objective to maximize expected, found {senses}")
+            earned = sum(
+                numbered(revenue_rate(model, STATE, scheme), k) for k in range(1, count + 1)
+            )
+            parts.append(equal(objectives[0].expression, earned, f"{scheme}, I = {count}"))
+        return all_of(*parts)
+
+    return _for_all_cases(compare, "both objectives are the rewards on the edges")
+
+
+def _objective(program: Any) -> Any:
+    """Return the expression of the one objective of a program."""
+    (objective,) = (row for row in program_rows(program).values() if row.upper is None)
+    return objective.expression
+
+
+def _same_row(program: Any, other: Any, name: str) -> Finding:
+    """Compare an upper-bounded row in two programs."""
+    found, expected = (program_rows(each)[name] for each in (program, other))
+    return equal(found.expression - found.upper, expected.expression - expected.upper, name)
+
+
+def variants_differ_as_they_say(
+    reduced: Build = lambda rates: programs.reduced_program(rates),
+    elastic: Build = lambda rates: programs.elastic_program(rates),
+) -> Finding:
+    """Write down what each variant does to the equations at rest, and compare all its rows.
+
+    (P52) leaves out the decode queue, which makes an inequality of the balance; the elastic
+    program leaves some arrivals of classes with theta = 0 unserved; a demand adds its row.
+    """
+    prefill, decode = steady_equations(general_class(), STATE)
+    emptied = decode.subs(STATE.decode_buffer, 0)
+    unserved = VARIABLES["unserved_rate"]
+
+    def compare(count: int, patient: tuple[int, ...]) -> Finding:
+        numbers = range(1, count + 1)
+        impatient = [k for k in numbers if k not in patient]
+        rates = exact_rates(count, patient)
+        plain, demanding = programs.bundled_program(rates), programs.bundled_program(rates)
+        programs.require_empty_decode_buffer(demanding)
+        programs.require_disaggregation(demanding)
+        stated = {
+            "reduced": (
+                reduced(rates),
+                {("prefill_balance", "="): (prefill, numbers),
+                 ("decode_flow_limit", "≤"): (emptied, impatient),
+                 ("decode_balance", "="): (decode, patient)},
+            ),
+            "elastic": (
+                elastic(rates),
+                {("prefill_balance", "="): (prefill, impatient),
+                 ("served_balance", "="): (prefill - unserved, patient),
+                 ("decode_balance", "="): (decode, numbers)},
+            ),
+            "with demands": (
+                demanding,
+                {("prefill_balance", "="): (prefill, numbers),
+                 ("decode_balance", "="): (decode, numbers),
+                 ("empty_decode_buffer", "="): (-STATE.decode_buffer, impatient),
+                 ("disaggregation", "="): (-STATE.mixed_decode, numbers)},
+            ),
+        }  # fmt: skip
+        parts = []
+        for variant, (program, rows) in stated.items():
+            expected = {
+                (f"{name}[{k - 1}]", kind): -_of_class(equation, k, patient)
+                for (name, kind), (equation, members) in rows.items()
+                for k in members
+            }
+            found = {
+                (name, "=" if row.lower == row.upper else "≤"): row.expression - row.upper
+                for name, row in program_rows(program).items()
+                if row.upper is not None and name not in _CAPACITIES
+            }
+            case = f"{variant}, I = {count}, theta = 0 for {list(patient) or 'none'}"
+            if set(found) != set(expected) or free_below_zero(program):
+                return refuted(f"{case}: rows are {', '.join(map(' '.join, found))}")
+            parts += [equal(found[key], expected[key], f"{case}: {key[0]}") for key in found]
+            missed = sum(numbered(unserved, k) for k in patient)
+            aim, original = _objective(program), _objective(plain)
+            parts += [
+                equal(aim, missed if variant == "elastic" else original, f"{case}: objective"),
+                *(_same_row(program, plain, name) for name in _CAPACITIES),
+            ]
+        return all_of(*parts)
+
+    return _for_all_cases(compare, "the rows of (P52), of the elastic program and of the demands")
+
+
+def _with_row(name: str, rule: Callable[[Any, Any, int], Any]) -> dict[str, Build]:
+    """Return builders whose row of class 1 is another; `rule` gets model, row and class."""
+
+    def altered(builder: Build) -> Build:
+        def build(rates: Rates) -> Any:
+            model = builder(rates)
+            row = model.component(name)[0]
+            row.set_value(rule(model, row, 0))
+            return model
+
+        return build
+
+    return {scheme: altered(builder) for scheme, builder in SCHEMES.items()}
+
+
+def _with_capacity(name: str, more: Callable[[Any], Any]) -> dict[str, Build]:
+    """Return builders with something added to the body of a capacity."""
+
+    def altered(builder: Build) -> Build:
+        def build(rates: Rates) -> Any:
+            model = builder(rates)
+            row = model.component(name)
+            row.set_value(row.body + more(model) <= row.upper)
+            return model
+
+        return build
+
+    return {scheme: altered(builder) for scheme, builder in SCHEMES.items()}
+
+
+def _disaggregated() -> dict[str, Build]:
+    """Return builders of the programs with y_m = 0 demanded."""
+
+    def altered(builder: Build) -> Build:
+        def build(rates: Rates) -> Any:
+            model = builder(rates)
+            programs.require_disaggregation(model)
+            return model
+
+        return build
+
+    return {scheme: altered(builder) for scheme, builder in SCHEMES.items()}
+
+
+CLAIMS = (
+    Claim(
+        id="FL-pyomo",
+        statement="The equality rows of both linear programs are the network at rest, coefficient"
+        " by coefficient.",
+        latex=r"\text{prefill\_balance}_i,\ \text{decode\_balance}_i\ \equiv\ "
+        r"\text{drift}_i=0\ \text{without controls}",
+        source="derived here; eqs. P40, P42",
+        check=equality_rows_are_the_fluid_at_rest,
+        mutants=(
+            Mutant(
+                "prefill completes twice as fast in the prefill balance",
+                lambda: equality_rows_are_the_fluid_at_rest(
+                    _with_row(
+                        "prefill_balance",
+                        lambda m, row, i: (
+                            row.body + m.prefill_rate[i] * m.prefill_occupancy[i] == row.upper
+                        ),
+                    )
+                ),
+            ),
+            Mutant(
+                "mixed decodes run at the solo rate in the decode balance",
+                lambda: equality_rows_are_the_fluid_at_rest(
+                    _with_row(
+                        "decode_balance",
+                        lambda m, row, i: (
+                            row.body
+                            + (m.solo_decode_rate[i] - m.mixed_decode_rate[i])
+                            * m.mixed_decode_occupancy[i]
+                            == 0
+                        ),
+                    )
+                ),
+            ),
+            Mutant(
+                "a row too many",
+                lambda: equality_rows_are_the_fluid_at_rest(_disaggregated()),
+            ),
+            *missing(
+                equality_rows_are_the_fluid_at_rest,
+                ("A", "B_p", "U_p", "S_p", "B_d", "S_dm", "S_ds"),
+            ),
+        ),
+    ),
+    Claim(
+        id="FL-capacities",
+        statement="The inequality rows of both linear programs are the capacities of the fluid.",
+        latex=r"\sum_ix_i\le1,\quad \sum_iy_{m,i}\le(B-1)\sum_ix_i,\quad"
+        r" \sum_iy_{s,i}\le B\Big(1-\sum_ix_i\Big)",
+        source="derived here; eqs. P12-P14, P33-P35, P40",
+        check=capacity_rows_are_the_capacities,
+        mutants=(
+            Mutant("B slots beside a prefill", lambda: capacity_rows_are_the_capacities(None, 0)),
+            *(
+                Mutant(
+                    f"{name} counts the first class's prefills once more",
+                    partial(
+                        capacity_rows_are_the_capacities,
+                        _with_capacity(name, lambda m: m.prefill_occupancy[0]),
+                    ),
+                )
+                for name in _CAPACITIES
+            ),
+        ),
+    ),
+    Claim(
+        id="FL-objectives",
+        statement="The objectives of the linear programs are what the rewards on the edges earn.",
+        latex=r"\text{bundled\_revenue}\equiv\text{(P38)},\qquad"
+        r" \text{separate\_revenue}\equiv\text{(P39)}",
+        source="derived here; eqs. P38-P40, P42",
+        check=objectives_are_the_fluid_revenue,
+        mutants=(
+            Mutant(
+                "schemes exchanged",
+                lambda: objectives_are_the_fluid_revenue(
+                    {"bundled": SCHEMES["separate"], "separate": SCHEMES["bundled"]}
+                ),
+            ),
+            *missing(objectives_are_the_fluid_revenue, ("S_p", "S_dm", "S_ds")),
+        ),
+    ),
+    Claim(
+        id="FL-variants",
+        statement="The programs beside (P40) and (P42) change the rows at rest as they say, and"
+        " none else.",
+        latex=r"\mu_{m,i}y_{m,i}+\mu_{s,i}y_{s,i}\le\mu_{p,i}x_i,\quad"
+        r" \mu_{p,i}x_i+s_i=\lambda_i,\quad q_{d,i}=0,\quad y_{m,i}=0",
+        source="derived here; eqs. P50, P52, P43, P45",
+        check=variants_differ_as_they_say,
+        mutants=(
+            Mutant(
+                "the decode queue stays in (P52)",
+                lambda: variants_differ_as_they_say(reduced=SCHEMES["bundled"]),
+            ),
+            Mutant(
+                "every arrival must be served",
+                lambda: variants_differ_as_they_say(elastic=SCHEMES["bundled"]),
+            ),
+        ),
+    ),
+)
