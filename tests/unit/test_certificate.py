@@ -128,9 +128,11 @@ def test_what_is_unique_cannot_be_sold_as_not_unique() -> None:
     assert check(resealed(certificate | {"unique": False, "directions": [nowhere]}), data)
 
 
-def test_missing_directions_are_missed() -> None:
+def test_missing_and_repeated_directions_are_noticed() -> None:
     certificate, data = document("dolly-eight-class"), raw("dolly-eight-class")
     assert len(certificate["directions"]) == 6
+    twice = [*certificate["directions"][1:], certificate["directions"][1]]
+    assert check(resealed(certificate | {"directions": twice}), data)
     assert check(resealed(certificate | {"directions": certificate["directions"][1:]}), data)
 
 
