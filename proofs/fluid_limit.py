@@ -12,6 +12,7 @@ import sympy as sp
 
 from gnr.network import TRANSIENT, Station
 from gnr.proofs.kit.claim import Claim, Finding, Mutant, all_of, proved, refuted
+from gnr.proofs.kit.counts import without
 from gnr.proofs.kit.drift import CONTROLS, drift, flow, revenue_rate
 from gnr.proofs.kit.exact import equal, nonnegative, product
 from gnr.proofs.kit.paths import (
@@ -24,8 +25,8 @@ from gnr.proofs.kit.paths import (
     primitives,
     scaled,
     taken,
-    without,
 )
+from gnr.proofs.kit.steady_state import program
 from gnr.proofs.kit.symbols import (
     CHUNK,
     MIXED_TIME,
@@ -220,6 +221,12 @@ def steady_equations(model: Model, state: State) -> tuple[Any, ...]:
     return tuple(sp.expand(each) for each in free * rates)
 
 
+def _balances(model: Model) -> tuple[Any, Any]:
+    """Return the balances that claims about the programs start from."""
+    rows = program(model)
+    return rows.prefill_balance, rows.decode_balance
+
+
 def steady_states(
     factor: Mapping[str, Any] | None = None,
     model: Model | None = None,
@@ -249,6 +256,10 @@ def steady_states(
     left = [drift(model, STATE).at(station).xreplace(controls) for station in TRANSIENT]
     return all_of(
         proved("the controls leave two equations per class; the mode switches cancel"),
+        *(
+            equal(each, built, "as the kit's program has it")
+            for each, built in zip(found, _balances(model), strict=True)
+        ),
         equal(found[0], printed[0], f"prefill balance: {sp.sstr(printed[0])} = 0"),
         equal(found[1], printed[1], f"decode balance: {sp.sstr(printed[1])} = 0"),
         *(nonnegative(rate, [product(rate)], says=f"{control} = {sp.sstr(rate)} ≥ 0")

@@ -3,7 +3,7 @@ r"""Beyond the ledger: the programs that are solved are the fluid limit at rest 
 The rows of the Pyomo models are built with symbols and compared with what the network says.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from itertools import chain, combinations
 from typing import Any
@@ -17,7 +17,14 @@ from gnr.proofs.kit.claim import Claim, Finding, Mutant, Verdict, all_of, proved
 from gnr.proofs.kit.drift import revenue_rate
 from gnr.proofs.kit.exact import equal
 from gnr.proofs.kit.paths import capacity_gaps
-from gnr.proofs.kit.program_rows import VARIABLES, exact_rates, free_below_zero, program_rows
+from gnr.proofs.kit.program_rows import (
+    VARIABLES,
+    ProgramRow,
+    exact_rates,
+    free_below_zero,
+    program_rows,
+)
+from gnr.proofs.kit.steady_state import program
 from gnr.proofs.kit.symbols import STATE, Model, general_class
 from gnr.proofs.kit.totals import Total, numbered, written_out
 from gnr.rates import Rates
@@ -73,8 +80,8 @@ def equality_rows_are_the_fluid_at_rest(
     def compare(count: int, patient: tuple[int, ...]) -> Finding:
         parts = []
         for scheme, builder in (build or SCHEMES).items():
-            program = builder(exact_rates(count, patient))
-            rows = {k: v for k, v in program_rows(program).items() if v.lower is not None}
+            built = builder(exact_rates(count, patient))
+            rows = {k: v for k, v in program_rows(built).items() if v.lower is not None}
             expected = {
                 f"{name}[{k - 1}]": -_of_class(equation, k, patient)
                 for name, equation in zip(names, derived, strict=True)
@@ -83,8 +90,8 @@ def equality_rows_are_the_fluid_at_rest(
             case = f"{scheme}, I = {count}, theta = 0 for {list(patient) or 'none'}"
             if set(rows) != set(expected) or any(v.lower != v.upper for v in rows.values()):
                 return refuted(f"{case}: equality rows are {', '.join(rows)}")
-            if free_below_zero(program):
-                return refuted(f"{case}: not just nonnegative: {free_below_zero(program)}")
+            if free_below_zero(built):
+                return refuted(f"{case}: not just nonnegative: {free_below_zero(built)}")
             parts += [
                 equal(row.expression - row.upper, expected[name], f"{case}: {name}")
                 for name, row in rows.items()
@@ -102,14 +109,15 @@ def _of_class(expression: Any, number: int, patient: tuple[int, ...]) -> Any:
 
 
 def capacity_rows_are_the_capacities(
-    build: dict[str, Build] | None = None, slots_beside_a_prefill: int = 1
+    build: dict[str, Build] | None = None, slots_kept: int = 1
 ) -> Finding:
     """Compare the three inequality rows with (P12)-(P14) for one GPU, totals written out."""
-    slots = general_class().rates.batch_slots
+    model = general_class()
     totals = [Total(each) for each in (STATE.prefill, STATE.mixed_decode, STATE.solo_decode)]
-    free, mixed, solo = capacity_gaps(slots, 1, *totals)
-    mixed -= (slots_beside_a_prefill - 1) * totals[0]
+    free, mixed, solo = capacity_gaps(model.rates.batch_slots, 1, *totals)
+    mixed -= (slots_kept - 1) * totals[0]
     stated = dict(zip(_CAPACITIES, (free, mixed, solo), strict=True))
+    in_the_kit = dict(zip(_CAPACITIES, program(model).rooms, strict=True))
 
     def compare(count: int, patient: tuple[int, ...]) -> Finding:
         parts = []
@@ -127,6 +135,7 @@ def capacity_rows_are_the_capacities(
                 )
                 for name, row in limits.items()
             ]
+        parts += [equal(in_the_kit[name], stated[name], f"{name}, in the kit") for name in stated]
         return all_of(*parts)
 
     return _for_all_cases(compare, "the three inequality rows are (P33)-(P35)")
@@ -144,10 +153,10 @@ def objectives_are_the_fluid_revenue(
     def compare(count: int, patient: tuple[int, ...]) -> Finding:
         parts = []
         for scheme, builder in (build or SCHEMES).items():
-            program = builder(exact_rates(count, patient))
-            rows = program_rows(program)
+            built = builder(exact_rates(count, patient))
+            rows = program_rows(built)
             objectives = [v for v in rows.values() if v.upper is None and v.lower is None]
-            senses = [each.sense for each in program.component_data_objects(pyo.Objective)]
+            senses = [each.sense for each in built.component_data_objects(pyo.Objective)]
             if len(objectives) != 1 or senses != [pyo.maximize]:
                 return refuted(f"{scheme}: one objective to maximize expected, found {senses}")
             earned = sum(
@@ -159,16 +168,15 @@ def objectives_are_the_fluid_revenue(
     return _for_all_cases(compare, "both objectives are the rewards on the edges")
 
 
-def _objective(program: Any) -> Any:
+def _objective(rows: Mapping[str, ProgramRow]) -> Any:
     """Return the expression of the one objective of a program."""
-    (objective,) = (row for row in program_rows(program).values() if row.upper is None)
+    (objective,) = (row for row in rows.values() if row.upper is None)
     return objective.expression
 
 
-def _same_row(program: Any, other: Any, name: str) -> Finding:
-    """Compare an upper-bounded row in two programs."""
-    found, expected = (program_rows(each)[name] for each in (program, other))
-    return equal(found.expression - found.upper, expected.expression - expected.upper, name)
+def _gap(row: ProgramRow) -> Any:
+    """Return what must be at most 0, or 0."""
+    return row.expression - row.upper
 
 
 def variants_differ_as_they_say(
@@ -188,7 +196,8 @@ def variants_differ_as_they_say(
         numbers = range(1, count + 1)
         impatient = [k for k in numbers if k not in patient]
         rates = exact_rates(count, patient)
-        plain, demanding = programs.bundled_program(rates), programs.bundled_program(rates)
+        demanding = programs.bundled_program(rates)
+        plain = program_rows(demanding)
         programs.require_empty_decode_buffer(demanding)
         programs.require_disaggregation(demanding)
         stated = {
@@ -213,26 +222,27 @@ def variants_differ_as_they_say(
             ),
         }  # fmt: skip
         parts = []
-        for variant, (program, rows) in stated.items():
+        for variant, (built, rows) in stated.items():
             expected = {
                 (f"{name}[{k - 1}]", kind): -_of_class(equation, k, patient)
                 for (name, kind), (equation, members) in rows.items()
                 for k in members
             }
+            built_rows = program_rows(built)
             found = {
-                (name, "=" if row.lower == row.upper else "≤"): row.expression - row.upper
-                for name, row in program_rows(program).items()
+                (name, "=" if row.lower == row.upper else "≤"): _gap(row)
+                for name, row in built_rows.items()
                 if row.upper is not None and name not in _CAPACITIES
             }
             case = f"{variant}, I = {count}, theta = 0 for {list(patient) or 'none'}"
-            if set(found) != set(expected) or free_below_zero(program):
+            if set(found) != set(expected) or free_below_zero(built):
                 return refuted(f"{case}: rows are {', '.join(map(' '.join, found))}")
             parts += [equal(found[key], expected[key], f"{case}: {key[0]}") for key in found]
             missed = sum(numbered(unserved, k) for k in patient)
-            aim, original = _objective(program), _objective(plain)
+            aim, original = _objective(built_rows), _objective(plain)
             parts += [
                 equal(aim, missed if variant == "elastic" else original, f"{case}: objective"),
-                *(_same_row(program, plain, name) for name in _CAPACITIES),
+                *(equal(_gap(built_rows[name]), _gap(plain[name]), name) for name in _CAPACITIES),
             ]
         return all_of(*parts)
 

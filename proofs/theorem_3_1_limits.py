@@ -9,6 +9,7 @@ import sympy as sp
 
 from gnr.network import TRANSIENT
 from gnr.proofs.kit.claim import Claim, Finding, Mutant, all_of, proved, refuted
+from gnr.proofs.kit.counts import without
 from gnr.proofs.kit.exact import below_zero, equal, nonnegative, product
 from gnr.proofs.kit.paths import (
     COUNTS,
@@ -19,7 +20,6 @@ from gnr.proofs.kit.paths import (
     intensity,
     primitives,
     scaled,
-    without,
 )
 from gnr.proofs.kit.symbols import (
     BATCH,

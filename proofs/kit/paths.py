@@ -84,13 +84,6 @@ def generator(model: Model, function: Callable[[State], Any], counts: State) -> 
     )
 
 
-def without(model: Model, process: str) -> Model:
-    """Return the model less one edge, for planted faults."""
-    network = model.network.copy()
-    network.remove_edge(*edges(model)[process])
-    return Model(model.rates, network)
-
-
 def capacity_gaps(slots: Any, gpus: Any, prefill: Any, mixed: Any, solo: Any) -> tuple[Any, ...]:
     """Return what (P12), (P13) and (P14) leave free, for totals over the classes."""
     return (gpus - prefill, (slots - 1) * prefill - mixed, slots * (gpus - prefill) - solo)
