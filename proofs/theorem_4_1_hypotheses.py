@@ -205,7 +205,7 @@ def plan_is_attained(short_of: str = "plan") -> Finding:
     )
 
 
-def backlog_can_be_planned_away(kept: sp.Expr = sp.Integer(0), hypothesis: bool = True) -> Finding:
+def backlog_can_be_planned_away(kept: Any = 0, hypothesis: bool = True) -> Finding:
     r"""Rebuild Proposition 3.2 from any point of (P40) and look at every row and at the load.
 
     The point is written through its queues and decodes; :math:`x_i` and :math:`\lambda_i` are

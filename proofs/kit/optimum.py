@@ -13,7 +13,7 @@ import sympy as sp
 
 from gnr.proofs.kit.claim import Finding, proved, refuted
 from gnr.proofs.kit.drift import drift, revenue_rate
-from gnr.proofs.kit.numbers import Numbers, shown
+from gnr.proofs.kit.numbers import Numbers, base_instance, shown
 from gnr.proofs.kit.symbols import STATE, Model, State, general_class
 from gnr.proofs.kit.totals import Total, component_derivative, numbered
 
@@ -115,6 +115,17 @@ def optimum(
         )
     value = here.of(Total(revenue_rate(model, STATE, "bundled")))
     return Optimum(here, value, states, certified(here, no_backlog=no_backlog))
+
+
+def base_plan(mixed: tuple[int, ...]) -> Optimum:
+    """Return the planned optimum of the base instance in which only `mixed` decode mixed.
+
+    The other class decodes in the solo group alone, as far as that group goes.
+    """
+    return optimum(
+        base_instance(),
+        {"prefill": (1, 2), "prefill_queue": (1,), "mixed_decode": mixed, "solo_decode": (1, 2)},
+    )
 
 
 def certified(here: Numbers, *, no_backlog: bool = False) -> Finding:
