@@ -110,7 +110,11 @@ def nonnegative(
         factor
         for term in terms
         for factor in term.factors
-        if not (factor.is_nonnegative or any(vanishes(factor - each) for each in given))
+        if not (
+            factor.is_nonnegative
+            or factor in given
+            or any(vanishes(factor - each) for each in given)
+        )
     ]
     if not unknown and vanishes(goal - sp.Add(*(each.expression for each in terms))):
         return proved(says or f"{sp.sstr(goal)} is a sum of nonnegative terms")
