@@ -188,7 +188,10 @@ def variants_differ_as_they_say(
     (P52) leaves out the decode queue, which makes an inequality of the balance; the elastic
     program leaves some arrivals of classes with theta = 0 unserved; a demand adds its row.
     """
-    prefill, decode = steady_equations(general_class(), STATE)
+    rows_at_rest = steady_equations(general_class(), STATE)
+    if len(rows_at_rest) != 2:
+        return refuted(f"the network at rest gives {len(rows_at_rest)} equations per class")
+    prefill, decode = rows_at_rest
     emptied = decode.subs(STATE.decode_buffer, 0)
     unserved = VARIABLES["unserved_rate"]
 
