@@ -49,10 +49,21 @@ def vanishes(expression: Any) -> bool:
     if expression == 0:
         return True
     names = {each: sp.Dummy() for each in expression.atoms(Total, AppliedUndef, sp.Derivative)}
-    hidden = sp.together(expression.xreplace(names))
+    hidden = expression.xreplace(names)
+    if _plainly_not_zero(hidden):
+        return False
+    hidden = sp.together(hidden)
     if sp.expand(sp.numer(hidden)) == 0:
         return True
     return bool(sp.cancel(hidden) == 0)
+
+
+def _plainly_not_zero(expression: Any) -> bool:
+    """Tell at a glance that an expression is not 0 everywhere: it is not at one point."""
+    ordered = sorted(expression.free_symbols, key=lambda symbol: (symbol.name, str(symbol)))
+    point = {symbol: sp.Integer(sp.prime(k)) for k, symbol in enumerate(ordered, start=2)}
+    value = expression.xreplace(point)
+    return bool(value.is_Rational and value != 0)
 
 
 @dataclass(frozen=True)
