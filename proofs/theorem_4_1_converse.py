@@ -110,7 +110,6 @@ def revenue_exceeds_the_optimum_by_little(model: Model, stored: bool = True) -> 
             ],
             [
                 *free,
-                *CAPACITY_PRICES,
                 *prices,
                 *(price / PERIOD for price in prices),
                 *(-each for each in reduced),

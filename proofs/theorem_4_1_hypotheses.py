@@ -8,7 +8,7 @@ from typing import Any
 
 import sympy as sp
 
-from gnr.proofs.kit.claim import Claim, Finding, Mutant, Verdict, all_of, proved, refuted
+from gnr.proofs.kit.claim import Claim, Finding, Mutant, Verdict, all_of, refuted, undecided
 from gnr.proofs.kit.class_blind import (
     PATIENCE,
     SERVED,
@@ -192,7 +192,7 @@ def plan_is_attained(short_of: str = "plan") -> Finding:
     promised = plan.value if short_of == "plan" else lean.value
     backlog = plan.states[0].decode_buffer
     if not (unique and room < load and attained < promised):
-        return proved(f"attained {shown(attained)} is no less than {shown(promised)}")
+        return undecided(f"attained {shown(attained)}, promised {shown(promised)}: settles nothing")
     return refuted(
         f"P = (200, 2800), D = (2450, 200), lambda = (7/5, 37/20), theta = 1/10, B = 16, C = 256, "
         f"tau = {here.of(model.rates.mixed_time)}, kappa = {here.of(model.rates.speed_ratio)}",

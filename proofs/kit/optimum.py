@@ -11,15 +11,15 @@ from typing import Any
 
 import sympy as sp
 
-from gnr.proofs.kit.claim import Finding, proved, refuted
+from gnr.proofs.kit.claim import Finding, proved, undecided
 from gnr.proofs.kit.drift import drift, revenue_rate
 from gnr.proofs.kit.numbers import Numbers, base_instance, shown
 from gnr.proofs.kit.symbols import STATE, Model, State, general_class
-from gnr.proofs.kit.totals import Total, component_derivative, numbered
+from gnr.proofs.kit.totals import Total, numbered
 
 VARIABLES = ("prefill_queue", "prefill", "decode_buffer", "mixed_decode", "solo_decode")
 
-CAPACITY_PRICES = sp.symbols("hat_alpha hat_beta hat_delta", real=True)
+CAPACITY_PRICES = sp.symbols("hat_alpha hat_beta hat_delta", nonnegative=True)
 PREFILL_PRICE, DECODE_PRICE = sp.symbols("hat_phi_i hat_eta_i", real=True)
 
 
@@ -131,29 +131,40 @@ def base_plan(mixed: tuple[int, ...]) -> Optimum:
 def certified(here: Numbers, *, no_backlog: bool = False) -> Finding:
     """Return whether the point and the multipliers in `here` prove each other optimal."""
     model = general_class()
-    cost = lagrangian(model)
-    variables = [name for name in VARIABLES if not (no_backlog and name == "decode_buffer")]
+    cost = _spelled_out(model, here)
+    count = range(1, len(here.classes) + 1)
+    unknowns = {name: [_unknown(name, k) for k in count] for name in VARIABLES}
     occupancies = [v for name in VARIABLES for v in here.of_each(getattr(STATE, name))]
     kept = [value for each in balances(model, STATE) for value in here.of_each(each)]
     reduced = [
-        value
-        for name in variables
-        for value in here.of_each(component_derivative(cost, getattr(STATE, name)))
+        cost.coeff(unknown)
+        for name in VARIABLES
+        if not (no_backlog and name == "decode_buffer")
+        for unknown in unknowns[name]
     ]
     signs = [*occupancies, *map(here.of, rooms(model, STATE)), *map(here.of, CAPACITY_PRICES)]
     signs += [-each for each in reduced]
     value = here.of(Total(revenue_rate(model, STATE, "bundled")))
-    nothing = {getattr(STATE, name): sp.Integer(0) for name in VARIABLES}
-    empty = Numbers(here.shared, tuple({**known, **nothing} for known in here.classes))
-    bound = empty.of(cost)
-    if any(kept) or any(each < 0 for each in signs) or value != bound:
-        return refuted(f"no optimum: revenue {shown(value)}, bound {shown(bound)}")
+    bound = cost.xreplace({each: sp.Integer(0) for some in unknowns.values() for each in some})
+    backlog = no_backlog and any(here.of_each(STATE.decode_buffer))
+    if backlog or any(kept) or any(each < 0 for each in signs) or value != bound:
+        return undecided(f"not shown optimal: revenue {shown(value)}, bound {shown(bound)}")
     rows = " with q_d = 0" if no_backlog else ""
     return proved(f"optimum of (P40){rows}: {shown(value)}, equal to its dual bound")
 
 
 def _unknown(name: str, number: int) -> Any:
     return numbered(getattr(STATE, name), number)
+
+
+def _spelled_out(model: Model, numbers: Numbers) -> Any:
+    """Return the Lagrangian in numbers, linear in the occupancies, which stay symbols."""
+    occupancies = {getattr(STATE, name) for name in VARIABLES}
+    without = tuple(
+        {symbol: value for symbol, value in known.items() if symbol not in occupancies}
+        for known in numbers.classes
+    )
+    return sp.expand(Numbers(numbers.shared, without).of(lagrangian(model)))
 
 
 def _vertex(
@@ -181,13 +192,12 @@ def _multipliers(
     model: Model, numbers: Numbers, priced: Mapping[str, Sequence[int]]
 ) -> dict[Any, Any]:
     """Solve for the multipliers: prefill has room, no reduced cost on what is `priced`."""
-    cost = lagrangian(model)
+    cost = _spelled_out(model, numbers)
     unknowns = list(CAPACITY_PRICES)
     for symbol in (PREFILL_PRICE, DECODE_PRICE):
         unknowns += [numbered(symbol, k) for k in range(1, len(numbers.classes) + 1)]
     rows = [CAPACITY_PRICES[0]]
     for name in VARIABLES:
-        reduced = component_derivative(cost, getattr(STATE, name))
-        rows += [numbers.of(reduced, k) for k in priced.get(name, ())]
+        rows += [cost.coeff(_unknown(name, k)) for k in priced.get(name, ())]
     (found,) = sp.linsolve(rows, unknowns)
     return dict(zip(unknowns, found, strict=True))
