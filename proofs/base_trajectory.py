@@ -153,11 +153,7 @@ def phases() -> tuple[Phase, Phase, Phase]:
     def queue(start: Any, amount: Any) -> Any:
         rise = steady / theta, fading / (theta - mu[1])
         rest = amount - rise[0] - rise[1] * sp.exp(-mu[1] * start)
-        return (
-            rise[0]
-            + rise[1] * sp.exp(-mu[1] * TIME)
-            + rest * sp.exp(-theta * (TIME - start))
-        )
+        return rise[0] + rise[1] * sp.exp(-mu[1] * TIME) + rest * sp.exp(-theta * (TIME - start))
 
     light = arriving[0] / mu[0]
     left = full[0].subs(TIME, FIRST_SWITCH) - light

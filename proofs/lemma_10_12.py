@@ -137,9 +137,9 @@ def drift_where_decodes_wait(solo_speed: Callable[[Model], Any] | None = None) -
     served = (BATCH - 1) * PLANNED_PREFILL + speed * BATCH * (1 - PLANNED_PREFILL)
     return equal(
         drift_of_full_slots(model=model),
-        ARRIVING - served - Total(
-            model.rates.patience_rate / model.rates.mixed_decode * STATE.decode_buffer
-        ),
+        ARRIVING
+        - served
+        - Total(model.rates.patience_rate / model.rates.mixed_decode * STATE.decode_buffer),
         "q_d > 0: dW_d/dt = A(t) - C* - Σ θ_i/μ_m,i q_d,i",
     )
 
@@ -208,7 +208,8 @@ CLAIMS = (
         check=drift_where_decodes_wait,
         mutants=(
             Mutant(
-                "solo slots at mixed speed", lambda: drift_where_decodes_wait(lambda m: sp.Integer(1))
+                "solo slots at mixed speed",
+                lambda: drift_where_decodes_wait(lambda m: sp.Integer(1)),
             ),
         ),
     ),

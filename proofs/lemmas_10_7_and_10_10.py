@@ -129,7 +129,9 @@ def work_drift(model: Model) -> Any:
     return sp.Add(*(contribution(model, each) for each in processes))
 
 
-def finished_prefills_bring(work: Callable[[Model], Any] = lambda m: m.rates.decode_work) -> Finding:
+def finished_prefills_bring(
+    work: Callable[[Model], Any] = lambda m: m.rates.decode_work,
+) -> Finding:
     """Read off what finished prefills add to W_d, and put C phi_i in it."""
     model = general_class()
     return equal(
@@ -175,7 +177,9 @@ def moves_cancel_and_the_drift_is(
     left = Total(rates.patience_rate * STATE.decode_buffer / rates.mixed_decode)
     return all_of(
         *(equal(each, 0, "moves from buffer to slot and between modes keep W_d") for each in moved),
-        equal(-contribution(model, "B_d", counted), abandonment * left, "B_d takes Σ θ_i/μ_m,i q_d,i"),
+        equal(
+            -contribution(model, "B_d", counted), abandonment * left, "B_d takes Σ θ_i/μ_m,i q_d,i"
+        ),
         equal(
             along_the_trajectory(model, work(model, TRAJECTORY)),
             stated_drift(model, TRAJECTORY, abandonment),
@@ -187,10 +191,7 @@ def moves_cancel_and_the_drift_is(
 def along_the_trajectory(model: Model, quantity: Any) -> Any:
     """Return the time derivative of a quantity of the decode side, by the network's drift."""
     net = drift(model, TRAJECTORY)
-    rates = {
-        TRAJECTORY.at(station).diff(TIME): net.at(station)
-        for station in TRANSIENT
-    }
+    rates = {TRAJECTORY.at(station).diff(TIME): net.at(station) for station in TRANSIENT}
     return quantity.diff(TIME).xreplace(rates)
 
 

@@ -66,9 +66,7 @@ def lowest_classes_rise_when_none_of_them_waits(admitted: Any = 1) -> Finding:
     )
 
 
-def lowest_classes_rise_when_one_of_them_waits(
-    share: Any = 1, slots_full: bool = True
-) -> Finding:
+def lowest_classes_rise_when_one_of_them_waits(share: Any = 1, slots_full: bool = True) -> Finding:
     """Give the freed slots, or a share of them, to S and add up the classes of S.
 
     The slots are full, so those outside S hold what S lacks.
@@ -200,9 +198,7 @@ CLAIMS = (
         latex=r"-g(t)x_i^\star\le x_i(t)-x_i^\star\le g(t)\,x^\star,\qquad g(t)\le g(0)e^{-\underline\mu t}",
         source="THEORY 7, in place of Lemmas 10.1 and 10.5",
         check=occupancies_reach_the_plan,
-        mutants=(
-            Mutant("twice the planned slots", lambda: occupancies_reach_the_plan(slots=2)),
-        ),
+        mutants=(Mutant("twice the planned slots", lambda: occupancies_reach_the_plan(slots=2)),),
         cites=("Grönwall's inequality",),
     ),
     Claim(
