@@ -172,11 +172,15 @@ def below_zero(
 
     Searches small numbers of classes; None if nothing was found, which proves nothing.
     """
+    tried: tuple[Any, ...] = ()
     for classes in CLASS_COUNTS if witness is None else (max(CLASS_COUNTS),):
         hypotheses = [
             expression for each in given for expression in _for_every_class(each, classes)
         ]
         target = written_out(sp.sympify(goal), classes)
+        if (target, *hypotheses) == tried:
+            break
+        tried = (target, *hypotheses)
         points = [dict(witness)] if witness is not None else _points(target, hypotheses)
         for point in points:
             value = target.subs(point)
