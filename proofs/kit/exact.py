@@ -183,8 +183,10 @@ def below_zero(
         tried = (target, *hypotheses)
         points = [dict(witness)] if witness is not None else _points(target, hypotheses)
         for point in points:
-            value = target.subs(point)
-            if value.is_negative and all(each.subs(point).is_nonnegative for each in hypotheses):
+            value = target.xreplace(point)
+            if value.is_negative and all(
+                each.xreplace(point).is_nonnegative for each in hypotheses
+            ):
                 return f"{value} < 0{_told(point)}"
     return None
 
