@@ -12,7 +12,7 @@ import sympy as sp
 
 from gnr.proofs.kit.claim import Claim, Finding, Mutant, all_of
 from gnr.proofs.kit.exact import Term, equal, nonnegative, product
-from gnr.proofs.kit.steady_state import Program, program
+from gnr.proofs.kit.steady_state import Program, program, solve_for
 from gnr.proofs.kit.symbols import BATCH, STATE, Model, State, general_class
 from gnr.proofs.kit.totals import Total
 
@@ -95,8 +95,8 @@ def plan(
         solo_share = kappa * BATCH * (1 - prefills) / decode_capacity(model, prefills)
     mixed, solo = (1 - SHARE) * work, SHARE * work / kappa
     rows = program(model, State(STATE.prefill_queue, prefill, STATE.decode_buffer, mixed, solo))
-    queue = sp.expand(sp.solve(rows.prefill_balance, STATE.prefill_queue)[0])
-    buffer = sp.expand(sp.solve(rows.decode_balance, STATE.decode_buffer)[0])
+    queue = solve_for(rows.prefill_balance, STATE.prefill_queue)
+    buffer = solve_for(rows.decode_balance, STATE.decode_buffer)
     point = State(queue, prefill, buffer, mixed, solo)
     return Plan(model, prefills, work, point, {SHARE: solo_share, **(fractions or {})})
 
@@ -184,7 +184,7 @@ def split_exists_iff_work_fits(solo_share: Any = None, reserved: int = 1) -> Fin
     made = plan(model, STATE.prefill, work, prefills, solo_share)
     rows = program(model)
     emptied = rows.decode_balance.xreplace({STATE.decode_buffer: sp.Integer(0)})
-    mixed = sp.expand(sp.solve(emptied, STATE.mixed_decode)[0])
+    mixed = solve_for(emptied, STATE.mixed_decode)
     rooms = [each.xreplace({STATE.mixed_decode: mixed}) for each in rows.rooms]
     below_arrivals = rates.full_prefill - STATE.prefill
     return all_of(

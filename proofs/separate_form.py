@@ -55,6 +55,7 @@ def plan_earns_no_more(buffered: int = 1) -> Finding:
     lost = over_classes(rates.patience_rate, STATE.decode_buffer, 1 / rates.mixed_decode)
     claimed = Total(work) + (1 - buffered) * lost.expression
     return all_of(
+        point.holds,
         equal(
             point.separate,
             earned(model, point.prefills, claimed),

@@ -26,6 +26,10 @@ from gnr.proofs.kit.symbols import (
 from gnr.proofs.kit.totals import numbered, written_out
 
 
+class NoOptimumError(ArithmeticError):
+    """A program is infeasible or unbounded, which none of the instances here is."""
+
+
 class ExactInstance:
     """Numbers for the symbols of a model with a few classes.
 
@@ -128,6 +132,11 @@ def maximum(objective: Any, at_least_zero: Sequence[Any], zero: Sequence[Any] = 
 
     The optimum is believed only with a certificate that is checked here: a feasible point and
     multipliers of the right signs that bound every other point by its value.
+
+    Raises
+    ------
+    NoOptimumError
+        If the program is infeasible or unbounded.
     """
     rows = {f"r{k}": _row(each, ">=") for k, each in enumerate(at_least_zero)}
     rows |= {f"e{k}": _row(each, "=") for k, each in enumerate(zero)}
@@ -135,7 +144,7 @@ def maximum(objective: Any, at_least_zero: Sequence[Any], zero: Sequence[Any] = 
     program = LinearProgram(costs, rows)
     found = maximize(program)
     if found.status != "optimal" or found.value is None:
-        raise ArithmeticError(f"no optimum: {found.status}")
+        raise NoOptimumError(found.status)
     _certify(program, found.primal, found.dual, found.value)
     return found.value + constant
 

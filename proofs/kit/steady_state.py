@@ -7,6 +7,8 @@ eliminated; revenue is what the edges of the network earn. Capacities are (P33)-
 from dataclasses import dataclass
 from typing import Any
 
+import sympy as sp
+
 from gnr.proofs.kit.drift import drift, revenue_rate
 from gnr.proofs.kit.symbols import STATE, Model, State
 from gnr.proofs.kit.totals import Total
@@ -38,6 +40,16 @@ class Program:
     def rooms(self) -> tuple[Any, Any, Any]:
         """The three free capacities."""
         return self.prefill_room, self.mixed_room, self.solo_room
+
+
+def solve_for(balance: Any, unknown: Any) -> Any:
+    """Return what a balance, affine in `unknown`, gives for it; itself if it does not occur.
+
+    In a network that lacks an edge the balance may not hold the unknown: then it is not solved,
+    and a check that puts the result back into the balance fails.
+    """
+    rate = sp.expand(balance).diff(unknown)
+    return unknown if rate == 0 else sp.expand(unknown - balance / rate)
 
 
 def program(model: Model, state: State = STATE) -> Program:
