@@ -10,6 +10,7 @@ from gnr.proofs.kit.exact import equal, nonnegative, over_classes, product
 from gnr.proofs.kit.steady_state import Program, program
 from gnr.proofs.kit.symbols import BATCH, MIXED_TIME, SOLO_TIME, STATE, State
 from gnr.proofs.kit.totals import Total
+from gnr.proofs.proposition_3_2_instances import no_optimum_has_a_queue
 
 RETURNED = sp.Symbol("t", positive=True)
 """Fraction of every gap that goes back to prefill."""
@@ -212,6 +213,7 @@ CLAIMS = (
         check=a_queue_can_be_improved_on,
         mutants=(
             Mutant("all of the gap goes back", lambda: a_queue_can_be_improved_on(sp.Integer(1))),
+            Mutant("kappa B = B-1 is enough", lambda: no_optimum_has_a_queue(solo_time=2)),
         ),
     ),
 )
