@@ -101,20 +101,26 @@ def rooms(state: State) -> tuple[Any, Any]:
     return mixed, BATCH * (1 - Total(state.prefill)) - Total(state.solo_decode)
 
 
-def plan_is_optimal() -> Finding:
-    """Put the plan into balances and capacities, and bound the revenue of every other point."""
+def plan_is_optimal(data: ClassValues = DATA) -> Finding:
+    r"""Put a plan into balances and capacities, and bound the revenue of every other point.
+
+    Prompts are free and :math:`\kappa=(B-1)/B`.
+    """
     model = general_class()
     net = drift(model, PLAN)
     prefill = sp.expand(net.prefill_queue + net.prefill)
     decode = sp.expand(net.decode_buffer + net.mixed_decode + net.solo_decode)
-    balances = [value for each in (prefill, decode) for value in DATA.each(each)]
+    balances = [value for each in (prefill, decode) for value in data.each(each)]
     mixed, solo = rooms(PLAN)
+    speeds = MIXED_TIME / SOLO_TIME - (BATCH - 1) / BATCH
     plain = {PROMPT_PRICE: 0, MIXED_TIME: SOLO_TIME * (BATCH - 1) / BATCH}
     earned = Total(revenue_rate(model, PLAN, "bundled")).subs(plain)
     return all_of(
         *(equal(value, 0, "the plan is in balance") for value in balances),
-        equal(DATA.whole(mixed), 0, "mixed slots are full"),
-        equal(DATA.whole(solo), 0, "solo slots are full"),
+        equal(data.whole(PROMPT_PRICE), 0, "prompts are free"),
+        equal(data.whole(speeds), 0, "kappa = (B-1)/B"),
+        equal(data.whole(mixed), 0, "mixed slots are full"),
+        equal(data.whole(solo), 0, "solo slots are full"),
         nonnegative(
             (BATCH - 1) * OUTPUT_PRICE / MIXED_TIME.subs(plain) - earned,
             [
