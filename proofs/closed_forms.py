@@ -122,15 +122,14 @@ def plan_gives_knapsack_point(weight: Any = None, hypothesis: bool = True) -> Fi
     )
 
 
-def knapsack_point_gives_plan(solo_share: Any = None, dropped: Any = 0) -> Finding:
+def knapsack_point_gives_plan(dropped: Any = 0) -> Finding:
     """Prefill what a point of (D4) takes, split its decodes over the pools, leave no buffer.
 
-    `solo_share` replaces the common fraction that decodes solo; of the decode work the fraction
-    `dropped` is left undone.
+    Of the decode work the fraction `dropped` is left undone.
     """
     model = general_class()
     rates, prefills = model.rates, Total(TAKEN)
-    made = plan(model, TAKEN, (1 - dropped) * rates.decode_work * TAKEN, prefills, solo_share)
+    made = plan(model, TAKEN, (1 - dropped) * rates.decode_work * TAKEN, prefills)
     weights = rates.decode_work + mixing_cost(model)
     below_arrivals = rates.full_prefill - TAKEN
     return all_of(
@@ -142,7 +141,7 @@ def knapsack_point_gives_plan(solo_share: Any = None, dropped: Any = 0) -> Findi
         plan_is_feasible(
             made,
             queue=[product(below_arrivals, rates.prefill, 1 / rates.patience_rate)],
-            buffer=[],
+            buffer=[product(dropped, TAKEN, rates.prefill, 1 / rates.patience_rate)],
             given=[below_arrivals],
         ),
         equal(made.rows.bundled, profit(model, TAKEN), "from (D4): the profit is the revenue"),
@@ -351,7 +350,6 @@ CLAIMS = (
                 "a mixed GPU decodes nothing",
                 lambda: plan_gives_knapsack_point(general_class().rates.speed_ratio * BATCH),
             ),
-            Mutant("everything decodes solo", lambda: knapsack_point_gives_plan(sp.Integer(1))),
             Mutant(
                 "half of the work is left undone",
                 lambda: knapsack_point_gives_plan(dropped=sp.Rational(1, 2)),

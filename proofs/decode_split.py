@@ -218,7 +218,6 @@ CLAIMS = (
         check=split_exists_iff_work_fits,
         mutants=(
             Mutant("everything decodes solo", lambda: split_exists_iff_work_fits(sp.Integer(1))),
-            Mutant("half of it solo", lambda: split_exists_iff_work_fits(sp.Rational(1, 2))),
             Mutant("a mixed GPU decodes B-2", lambda: split_exists_iff_work_fits(reserved=2)),
         ),
     ),

@@ -231,7 +231,6 @@ CLAIMS = (
         source="THEORY 4.5, after eq. D5",
         check=more_prefill_pays,
         mutants=(
-            Mutant("a mixed GPU decodes nothing", lambda: more_prefill_pays(KAPPA * BATCH)),
             Mutant(
                 "a mixed GPU decodes on B slots", lambda: more_prefill_pays(BATCH * (KAPPA - 1))
             ),
