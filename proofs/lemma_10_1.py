@@ -181,7 +181,15 @@ def level_is_reached(linear: bool = False) -> Finding:
 
 
 def trajectory_of_the_base_instance() -> Finding:
-    """Derive the plan and the exact path of the gate on the base instance."""
+    """Derive the plan and the exact path of the gate on the base instance.
+
+    Also why the second switch is the last: where free slots fill up, Σ x_i grows, and its growth
+    is what class 0 is admitted less than it arrives once they are full.
+    """
+    served = drift(general_class(), STATE).prefill.xreplace(
+        {ADMITTED: general_class().rates.arrival_rate}
+    )
+    arriving, freed = Total(general_class().rates.arrival_rate), Total(-closed_gate())
     plan = base_plan(mixed=(2,))
     same = base_trajectory.base_plan().prefill
     prices = plan.numbers.of_each(PREFILL_PRICE)
@@ -193,6 +201,12 @@ def trajectory_of_the_base_instance() -> Finding:
         *(
             equal(state.prefill, sp.Rational(x.numerator, x.denominator), f"x_{k}* as planned")
             for k, (state, x) in enumerate(zip(plan.states, same, strict=True))
+        ),
+        equal(
+            Total(served),
+            arriving - freed,
+            "where slots fill, sum x_i' = sum lambda_i - freed ≥ 0: full, class 0 is admitted at "
+            "freed - lambda_1 ≤ lambda_0, and its queue grows from 0",
         ),
         base_trajectory.solves_the_model(),
         base_trajectory.obeys_the_gate(),

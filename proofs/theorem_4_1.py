@@ -4,6 +4,7 @@ What the theorem needs, T4.1-a, is in `gnr.proofs.theorem_4_1_hypotheses`; that 
 better, T4.1-d, in `gnr.proofs.theorem_4_1_converse`.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import sympy as sp
@@ -204,11 +205,13 @@ def decodes_reach_the_planned_split(of: str = "each group") -> Finding:
     derived = all_of(*(plan.finding for plan in plans), certified(here))
     if derived.verdict is not Verdict.PROVED:
         return derived
-    view = {
+    views: dict[str, Callable[[State], tuple[Any, ...]]] = {
         "each group": lambda state: (state.mixed_decode, state.solo_decode),
         "both groups": lambda state: (state.mixed_decode + state.solo_decode,),
-    }[of]
-    reached = [[view(each) for each in states] for states in (rest, *(p.states for p in plans))]
+    }
+    reached = [
+        [views[of](each) for each in states] for states in (rest, *(p.states for p in plans))
+    ]
     same_prefills = len({tuple(each.prefill for each in plan.states) for plan in plans}) == 1
     if not same_prefills or reached[0] in reached[1:] or held.of(solo_space.xreplace(taken)):
         return undecided("this instance does not tell the points apart")

@@ -196,7 +196,8 @@ def plan_is_attained(short_of: str = "plan") -> Finding:
     return refuted(
         f"P = (200, 2800), D = (2450, 200), lambda = (7/5, 37/20), theta = 1/10, B = 16, C = 256, "
         f"tau = {here.of(model.rates.mixed_time)}, kappa = {here.of(model.rates.speed_ratio)}",
-        f"planned R* = {shown(plan.value)}, with q_d,1* = {shown(backlog)}; x* is unique",
+        f"planned R* = {shown(plan.value)}, with q_d* = {shown(backlog)} in the first class; x* is "
+        "unique, nobody is planned to wait for prefill, so x = x* stays x*",
         f"with q_d = 0 imposed: {shown(lean.value)}",
         f"work of the plan {shown(load)} against capacity {shown(room)}: the buffer cannot stay "
         f"empty, so both groups are full at rest and f = C*/A = {shown(room / load)}, unique",
