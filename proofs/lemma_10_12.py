@@ -24,8 +24,10 @@ from gnr.proofs.lemmas_10_7_and_10_10 import (
     work_drift,
 )
 
-ARRIVING, PLANNED_WORK, EXCESS = sp.symbols("A Astar epsilon", nonnegative=True)
-"""A(t), A*, and epsilon(t) = (A(t) - A*)^+."""
+PLANNED_WORK = sp.Symbol("Astar", positive=True)
+"""A*."""
+ARRIVING, EXCESS = sp.symbols("A epsilon", nonnegative=True)
+"""A(t) and epsilon(t) = (A(t) - A*)^+."""
 PLAN = State(
     *(sp.Symbol(f"{name}star_i", nonnegative=True) for name in ("q_p", "x", "q_d", "y_m", "y_s"))
 )
@@ -148,7 +150,10 @@ CLAIMS = (
     Claim(
         id="L10.12-a",
         statement="If prefill occupancies reach the plan, so does the decode work that arrives.",
-        latex=r"x(t)\to x^\star\ \Rightarrow\ A(t)=\sum_i\tfrac{\mu_{p,i}}{\mu_{m,i}}x_i(t)\to A^\star",
+        latex=(
+            r"x(t)\to x^\star\ \Rightarrow\ A(t)=\sum_i\tfrac{\mu_{p,i}}{\mu_{m,i}}x_i(t)"
+            r"\to A^\star"
+        ),
         source="THEORY 8.4, Lemma 10.12",
         check=arriving_work_settles,
         mutants=(
@@ -161,7 +166,10 @@ CLAIMS = (
     Claim(
         id="L10.12-b",
         statement="A plan with an empty decode buffer does not overload decode.",
-        latex=r"A^\star=\sum_iy^\star_{m,i}+\kappa\sum_iy^\star_{s,i}\le x^\star(B-1)+\kappa(1-x^\star)B",
+        latex=(
+            r"A^\star=\sum_iy^\star_{m,i}+\kappa\sum_iy^\star_{s,i}\le x^\star(B-1)+"
+            r"\kappa(1-x^\star)B"
+        ),
         source="THEORY 8.4, Lemma 10.12; eq. P40",
         check=plan_is_not_overloaded,
         mutants=(
@@ -186,7 +194,8 @@ CLAIMS = (
         id="L10.12-c/corrected",
         statement="While decodes wait, the work falls but for an excess that vanishes with time.",
         latex=(
-            r"q_d>0\ \Rightarrow\ \dot W_d\le\varepsilon(t)-\sum_i\tfrac{\theta_i}{\mu_{m,i}}q_{d,i},"
+            r"q_d>0\ \Rightarrow\ \dot W_d\le\varepsilon(t)-\sum_i\tfrac{\theta_i}{"
+            r"\mu_{m,i}}q_{d,i},"
             r"\quad\varepsilon(t)=(A(t)-A^\star)^+\to0"
         ),
         source="THEORY 8.4, repair of Lemma 10.12",

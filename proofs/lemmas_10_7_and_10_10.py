@@ -77,8 +77,8 @@ def slots_are_full_while_a_decode_waits(router: Router = work_conserving) -> Fin
             after = router(event, waiting, free)
             text = f"{process} at (waiting, free) = ({waiting}, {free}) leads to {after}"
             parts.append(proved(text) if vanishes(after[0] * after[1]) else refuted(text))
-    q, free_m, free_s = sp.symbols("q_d free_m free_s", nonnegative=True)
-    limit = sp.solve(q * (free_m + free_s), free_m + free_s)
+    q, free = sp.Symbol("q_d", positive=True), sp.Symbol("free", real=True)
+    limit = sp.solve(q * free, free)
     parts.append(
         proved("q_d · (free mixed + free solo) = 0 in the limit, so both vanish where q_d > 0")
         if limit == [0]

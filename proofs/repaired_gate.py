@@ -165,7 +165,10 @@ CLAIMS = (
             "Under the fluid gate the class that is furthest below its target rises: "
             "the relative gap g = 1 - min x_i/x_i* closes at least at the slowest prefill rate."
         ),
-        latex=r"g(t)=\Big(1-\min_{i:x_i^\star>0}\frac{x_i(t)}{x_i^\star}\Big)^+\le g(0)e^{-\underline\mu t}",
+        latex=(
+            r"g(t)=\Big(1-\min_{i:x_i^\star>0}\frac{x_i(t)}{x_i^\star}\Big)^+\le g(0)e^{-"
+            r"\underline\mu t}"
+        ),
         source="THEORY 7, in place of Lemma 10.1",
         check=gap_closes,
         mutants=(
@@ -195,7 +198,10 @@ CLAIMS = (
             "Under the fluid gate x(t) → x* from every start, exponentially fast, for every "
             "feasible plan: any number of classes, empty planned queues or not."
         ),
-        latex=r"-g(t)x_i^\star\le x_i(t)-x_i^\star\le g(t)\,x^\star,\qquad g(t)\le g(0)e^{-\underline\mu t}",
+        latex=(
+            r"-g(t)x_i^\star\le x_i(t)-x_i^\star\le g(t)\,x^\star,\qquad g(t)\le g(0)e^{-"
+            r"\underline\mu t}"
+        ),
         source="THEORY 7, in place of Lemmas 10.1 and 10.5",
         check=occupancies_reach_the_plan,
         mutants=(Mutant("twice the planned slots", lambda: occupancies_reach_the_plan(slots=2)),),
