@@ -170,7 +170,7 @@ def work_falls_as_fast_as_jobs_abandon(factor: int = 1) -> Finding:
         nonnegative(waiting - FADING, [product(half, FADING, 1 - FADING)], given=(1 - FADING,)),
     )
     if consistent.label != "proved":
-        return consistent
+        return undecided("the trajectory is not one of the model", *consistent.evidence)
     if not above.is_positive:
         return undecided(f"{above} may be negative")
     return refuted(

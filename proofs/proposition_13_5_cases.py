@@ -172,7 +172,7 @@ def slack_pool_reaches_its_target(of_buffer: bool = False) -> Finding:
     reached = sp.Integer(0) if of_buffer else ends[0]
     optimal = fair_plan_is_optimal()
     if optimal.label != "proved":
-        return optimal
+        return undecided("the plan is not shown to be an optimum", *optimal.evidence)
     if not (rising and sum(ends) < slots and reached != target):
         return undecided("the pool fills or reaches its target")
     return refuted(
