@@ -43,7 +43,7 @@ SCHEMES: dict[str, Build] = {
 
 
 def every_case() -> Iterator[tuple[int, tuple[int, ...]]]:
-    """Yield the numbers of classes and, for each, every choice of classes that never leave."""
+    """Yield numbers of classes, each with every choice of classes that never leave."""
     for count in range(1, MOST_CLASSES + 1):
         numbers = range(1, count + 1)
         for patient in chain.from_iterable(combinations(numbers, k) for k in range(count + 1)):

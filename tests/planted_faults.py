@@ -1,39 +1,55 @@
 """Faults to plant in the model, and what the claims say then."""
 
+import importlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from inspect import signature
+from types import ModuleType
 from typing import Any
 
 import pytest
 import sympy as sp
 from pyomo.repn import generate_standard_repn
 
+import gnr
+import gnr.proofs.proving
 from gnr import network, rates
 from gnr.models import constraints, objectives
-from gnr.proofs.proving import check_claim
 
 PROCESSES = ("A", "B_p", "U_p", "S_p", "B_d", "U_dm", "U_ds", "S_dm", "S_ds", "M_sm", "M_ms")
 
 Fault = Callable[[pytest.MonkeyPatch], None]
 
 
-def verdicts(fault: Fault, claim_ids: list[str]) -> dict[str, str]:
-    """Return the label of each claim with a fault in place."""
+def verdicts(fault: Fault, claim_ids: list[str], anew: bool = True) -> dict[str, str]:
+    """Return the label of each claim with a fault in place.
+
+    With `anew` the proofs are imported once more under the fault, so that what a module
+    computes when it is imported has the fault too.
+    """
     with pytest.MonkeyPatch.context() as patch:
-        forget()
         fault(patch)
-        try:
+        with imported_anew() if anew else nullcontext():
+            check_claim = importlib.import_module("gnr.proofs.proving").check_claim
             return {each: check_claim(each, faults=False).label for each in claim_ids}
-        finally:
-            forget()
 
 
-def forget() -> None:
-    """Empty every cache of the proofs, so that nothing is remembered across a fault."""
-    for name in [each for each in sys.modules if each.startswith("gnr.proofs")]:
-        for value in list(vars(sys.modules[name]).values()):
-            if hasattr(value, "cache_clear") and name != "gnr.proofs.ledger":
-                value.cache_clear()
+@contextmanager
+def imported_anew() -> Iterator[None]:
+    """Forget all modules of the proofs, and put them back afterwards."""
+    kept = _forget_proofs()
+    try:
+        yield
+    finally:
+        _forget_proofs()
+        sys.modules.update(kept)
+        gnr.proofs = kept["gnr.proofs"]
+
+
+def _forget_proofs() -> dict[str, ModuleType]:
+    names = [each for each in sys.modules if f"{each}.".startswith("gnr.proofs.")]
+    return {each: sys.modules.pop(each) for each in names}
 
 
 def formula(name: str, change: Callable[..., Any]) -> Fault:
@@ -88,7 +104,7 @@ def doubled(row: str, part: str) -> Fault:
     module = constraints if hasattr(constraints, row) else objectives
     right = getattr(module, row)
 
-    def rule(model: Any, *index: int) -> Any:
+    def altered(model: Any, *index: int) -> Any:
         relation = right(model, *index)
         if module is objectives:
             return relation + _terms(relation, part)
@@ -98,6 +114,10 @@ def doubled(row: str, part: str) -> Fault:
         else:
             body = body + _terms(body, part)
         return body == bound if relation.__class__.__name__.startswith("Eq") else body <= bound
+
+    # Pyomo counts the arguments of a rule
+    per_class = len(signature(right).parameters) > 1
+    rule = (lambda model, i: altered(model, i)) if per_class else (lambda model: altered(model))
 
     def plant(patch: pytest.MonkeyPatch) -> None:
         patch.setattr(module, row, rule)
