@@ -317,15 +317,17 @@ def _gate_and_route(facts: Facts, optimum: Optimum) -> list[Covered]:
     if lacking:
         why = f"it needs {' and '.join(lacking)}, which the statement does not say"
         return [_covered(name, "no", why, "T4.1-a/printed", "T4.1-a/corrected"), outside]
-    carried = (expected_verdict("R4.1-chain") or "").startswith("proved")
+    even = len(set(facts.rates.patience_rate)) == 1
+    carried = even or facts.kappa == 1
+    why = (
+        f"its hypotheses hold and {'all classes are equally patient' if even else 'κ = 1'}: "
+        "the repaired chain carries it"
+        if carried
+        else "the hypotheses it needs hold, but the repaired chain is carried only for equally "
+        "patient classes or κ = 1"
+    )
     return [
-        _covered(
-            name,
-            "yes" if carried else "open",
-            "the hypotheses it needs hold; the repaired chain is carried as far as its claims say",
-            "T4.1-a/corrected",
-            "R4.1-chain",
-        ),
+        _covered(name, "yes" if carried else "open", why, "R4.1-chain", "R4.1-unequal"),
         outside,
     ]
 
@@ -337,7 +339,7 @@ def _prioritize_and_route(facts: Facts) -> Covered:
     if facts.patient:
         return _covered(name, "no", "it needs θ > 0 for every class", "T4.2-c")
     why = "the greedy order is optimal for the program; the limit itself is asserted, not proved"
-    return _covered(name, "open", why, "T4.2-c", "T4.2-d/printed", "T4.2-e/printed")
+    return _covered(name, "open", why, "T4.2-c", "T4.2-d/corrected", "T4.2-e/printed")
 
 
 def _promises(facts: Facts, optimum: Optimum) -> Covered:
@@ -347,7 +349,7 @@ def _promises(facts: Facts, optimum: Optimum) -> Covered:
         lacking = "a plan with q_d* = 0" if buffered else "θ > 0 for every class"
         return _covered(name, "no", f"it needs {lacking}", "P12.1-c/printed")
     why = "its hypotheses hold; the exchange of limits is not argued in the paper"
-    return _covered(name, "open", why, "P12.1-c/printed", "P12.1-i")
+    return _covered(name, "open", why, "P12.1-c/corrected", "P12.1-i")
 
 
 def _section_13(facts: Facts, optimum: Optimum) -> Covered:

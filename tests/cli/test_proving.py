@@ -153,6 +153,16 @@ def test_the_base_instance_is_outside_the_printed_proof(
     assert not holds["unique optimum"]
     assert covered(document, "Proposition 3.2") == "yes"
     assert covered(document, "its proof as the paper prints it") == "no"
+    assert covered(document, "Theorem 4.1") == "yes"
+    assert all(each["claims"] and all(each["claims"].values()) for each in document["theorems"])
+
+
+def test_theorem_4_1_is_open_where_classes_are_not_equally_patient(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    uneven = ("--set", "classes.0.patience_rate=0.2")
+    _, document = gnr_json(capsys, "prove", "two-class", *uneven)
+    assert covered(document, "Theorem 4.1") == "open"
 
 
 def test_below_the_threshold_proposition_3_2_does_not_cover(
