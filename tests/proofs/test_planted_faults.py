@@ -94,11 +94,17 @@ ROW_FAULTS = {
 }
 """Rows of the programs: coefficients to double one by one, and the claims refuted, no others."""
 
+CLASS_FREE = "a slot still earns the same for every class, be it another amount or nothing"
+
 STILL_TRUE = {
     "any_solo_decode_rate": {
         "PI-IP/light-load": "no class gains by mixing at any solo speed above the mixed one",
+        "T4.2-a": CLASS_FREE,
     },
     "any_B_d": {"M-m": "waiting for prefill for ever is feasible without the decode buffer"},
+    "any_S_p": {"T4.2-a": CLASS_FREE},
+    "any_S_dm": {"T4.2-a": CLASS_FREE},
+    "any_S_ds": {"T4.2-a": CLASS_FREE},
 }
 """Proved claims that use the right formula, and yet hold, truly, under the planted fault."""
 
