@@ -42,7 +42,7 @@ def test_wheel_holds_every_module_instance_and_schema(wheel: Path) -> None:
         assert f"gnr/instances/{file.relative_to(ROOT / 'instances').as_posix()}" in names
     for file in (ROOT / "gnr" / "schemas").glob("*.json"):
         assert f"gnr/schemas/{file.name}" in names
-    assert "gnr/py.typed" in names
+    assert {"gnr/py.typed", "gnr/proofs/ledger.toml"} <= names
     assert not any(name.startswith("tests") for name in names)
 
 
@@ -81,3 +81,6 @@ def test_installed_outside_the_checkout_it_solves_by_name(wheel: Path, tmp_path:
     document = json.loads(done.stdout)
     assert document["revenue_rate"] == pytest.approx(297.7031698642446)
     assert document["provenance"]["commit"] is None
+    proving = [python, "-m", "gnr", "prove", "M-d", "--json"]
+    done = subprocess.run(proving, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout)["proved"] == 1
