@@ -94,17 +94,31 @@ ROW_FAULTS = {
 }
 """Rows of the programs: coefficients to double one by one, and the claims refuted, no others."""
 
-CLASS_FREE = "a slot still earns the same for every class, be it another amount or nothing"
+SAME_FOR_ALL = "a slot still earns the same for every class, be it another amount or nothing"
+EXAMPLE = "says that an example exists; its instance remains one under the fault"
 
 STILL_TRUE = {
     "any_solo_decode_rate": {
-        "PI-IP/light-load": "no class gains by mixing at any solo speed above the mixed one",
-        "T4.2-a": CLASS_FREE,
+        "P3.2-t": EXAMPLE,
+        "PI-IP/light-load": EXAMPLE,
+        "T4.2-a": SAME_FOR_ALL,
+        "P13.5-k/corrected": "all outputs are equally long: any rate that is a function of D will do",
     },
-    "any_B_d": {"M-m": "waiting for prefill for ever is feasible without the decode buffer"},
-    "any_S_p": {"T4.2-a": CLASS_FREE},
-    "any_S_dm": {"T4.2-a": CLASS_FREE},
-    "any_S_ds": {"T4.2-a": CLASS_FREE},
+    "any_A": {
+        "T4.1-d": "bounds from above; they hold a fortiori for queues that nothing feeds",
+        "10k/corrected": "without arrivals the value is constantly 0 in the prices",
+    },
+    "any_S_p": {
+        "T4.2-a": SAME_FOR_ALL,
+        "T4.1-d": "bounds from above; they hold a fortiori for buffers that nothing feeds",
+    },
+    "any_B_d": {
+        "M-m": "waiting for prefill for ever needs no decode buffer",
+        "P3.2-u": "is about classes that never leave the buffer; now none does",
+        "R4.1-blind": "assumes equal patience; now all wait for ever",
+    },
+    "any_S_dm": {"T4.2-a": SAME_FOR_ALL},
+    "any_S_ds": {"T4.2-a": SAME_FOR_ALL, "P3.2-t": EXAMPLE},
 }
 """Proved claims that use the right formula, and yet hold, truly, under the planted fault."""
 
