@@ -35,6 +35,8 @@ PATIENCE = sp.Symbol("theta_i", positive=True)
 
 Build = Callable[[Rates], Any]
 
+_CAPACITIES = ("prefill_capacity", "mixed_decode_capacity", "solo_decode_capacity")
+
 SCHEMES: dict[str, Build] = {
     "bundled": lambda rates: programs.bundled_program(rates),
     "separate": lambda rates: programs.separate_program(rates),
@@ -141,9 +143,6 @@ def capacity_rows_are_the_capacities(
     return _for_all_cases(compare, "the three inequality rows are (P33)-(P35)")
 
 
-_CAPACITIES = ("prefill_capacity", "mixed_decode_capacity", "solo_decode_capacity")
-
-
 def objectives_are_the_fluid_revenue(
     build: dict[str, Build] | None = None, model: Model | None = None
 ) -> Finding:
@@ -188,10 +187,10 @@ def variants_differ_as_they_say(
     (P52) leaves out the decode queue, which makes an inequality of the balance; the elastic
     program leaves some arrivals of classes with theta = 0 unserved; a demand adds its row.
     """
-    rows_at_rest = steady_equations(general_class(), STATE)
-    if len(rows_at_rest) != 2:
-        return refuted(f"the network at rest gives {len(rows_at_rest)} equations per class")
-    prefill, decode = rows_at_rest
+    derived = steady_equations(general_class(), STATE)
+    if len(derived) != 2:
+        return refuted(f"the network at rest gives {len(derived)} equations per class")
+    prefill, decode = derived
     emptied = decode.subs(STATE.decode_buffer, 0)
     unserved = VARIABLES["unserved_rate"]
 

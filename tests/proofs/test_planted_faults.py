@@ -102,7 +102,7 @@ STILL_TRUE = {
         "P3.2-t": EXAMPLE,
         "PI-IP/light-load": EXAMPLE,
         "T4.2-a": SAME_FOR_ALL,
-        "P13.5-k/corrected": "all outputs are equally long: any rate that is a function of D will do",
+        "P13.5-k/corrected": "outputs are equally long: any function of D will do",
     },
     "any_A": {
         "T4.1-d": "bounds from above; they hold a fortiori for queues that nothing feeds",
