@@ -77,11 +77,18 @@ def _in_full(claim: ClaimVerdict) -> Group:
     return Group(*lines, Text(""))
 
 
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def _totals(report: ProofReport) -> list[str]:
+    if not report.claims:
+        return []
     faults = [fault for claim in report.claims for fault in claim.faults]
+    counted = _counted(len(report.claims), "claim")
     lines = [
-        f"{len(report.claims)} claims: {report.proved} proved, {report.refuted} refuted with a "
-        f"counterexample, {report.undecided} undecided; {report.provenance.wall_time_s:.1f} s."
+        f"{counted}: {report.proved} proved, {report.refuted} refuted with a counterexample, "
+        f"{report.undecided} undecided; {report.provenance.wall_time_s:.1f} s."
     ]
     if faults:
         found = sum(each.verdict == "refuted" for each in faults)

@@ -1,6 +1,8 @@
 """Run claims: each check in turn, or several at once, into one report."""
 
+import multiprocessing
 import os
+import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -23,6 +25,11 @@ from gnr.verdicts import (
 
 FEW = 8
 """So few claims are checked in this process: starting others takes longer."""
+
+
+def is_reading_row(name: str) -> bool:
+    """Tell whether a name means a row of the ledger that was read, not computed."""
+    return name in rows() and rows()[name].reading_only
 
 
 def chosen(name: str) -> tuple[Claim, ...]:
@@ -50,14 +57,14 @@ def prove(*names: str, faults: bool = False) -> ProofReport:
     InputError
         If a name means no claim.
     """
-    unknown = [name for name in names if not chosen(name)]
+    unknown = [name for name in names if not chosen(name) and not is_reading_row(name)]
     if unknown:
         raise InputError(
             Problem("no-claim", name, "", "is no claim, row or theorem", "see `gnr prove --list`")
             for name in unknown
         )
     claims = dict.fromkeys(claim for name in names for claim in chosen(name))
-    return prove_claims(list(claims) or all_claims(), faults=faults)
+    return prove_claims(list(claims) if names else all_claims(), faults=faults, read=names)
 
 
 def list_claims(claims: Sequence[Claim]) -> ClaimList:
@@ -81,6 +88,7 @@ def prove_claims(
     *,
     faults: bool = False,
     told: Callable[[int], None] | None = None,
+    read: Sequence[str] = (),
 ) -> ProofReport:
     """Return the verdicts of `claims`.
 
@@ -92,6 +100,8 @@ def prove_claims(
         Also run every check with its planted faults.
     told
         Called with the number of claims done so far.
+    read
+        Rows without a claim to tell as well; those of the theorems checked are told anyhow.
     """
     started = time.perf_counter()
     verdicts = []
@@ -101,7 +111,7 @@ def prove_claims(
             told(done)
     return ProofReport(
         claims=tuple(verdicts),
-        reading_only=_readings({claim.row for claim in claims}),
+        reading_only=_readings({claim.row for claim in claims}, read),
         **{word.value: sum(each.verdict == word for each in verdicts) for word in Verdict},
         unexpected=tuple(each.id for each in verdicts if _surprising(each)),
         provenance=record(None, started, {"faults": faults}),
@@ -113,12 +123,19 @@ def _run(ids: Sequence[str], faults: bool) -> Iterator[ClaimVerdict]:
     if len(ids) <= FEW or workers == 1:
         yield from (check_claim(each, faults) for each in ids)
         return
-    with ProcessPoolExecutor(workers) as pool:
+    with ProcessPoolExecutor(workers, initializer=_leave_interrupts_to_the_parent) as pool:
         try:
             yield from pool.map(check_claim, ids, [faults] * len(ids))
         except BaseException:
+            for worker in multiprocessing.active_children():
+                worker.terminate()
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def _leave_interrupts_to_the_parent() -> None:
+    """Let a worker ignore Ctrl-C, which reaches the whole group: the parent ends it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def check_claim(claim_id: str, faults: bool) -> ClaimVerdict:
@@ -170,13 +187,13 @@ def _surprising(verdict: ClaimVerdict) -> bool:
     return missed or not verdict.as_expected
 
 
-def _readings(checked: set[str]) -> tuple[ReadingRow, ...]:
-    """Return the reading-only rows of the theorems that were checked."""
+def _readings(checked: set[str], read: Sequence[str]) -> tuple[ReadingRow, ...]:
+    """Return the reading-only rows that were named, and those of the theorems that were checked."""
     theorems = {row.rpartition("-")[0] for row in checked}
     return tuple(
         ReadingRow(row=row.id, section=row.section, paper=row.paper, reading=row.reading)
         for row in rows().values()
-        if row.reading_only and _theorem(row) in theorems
+        if row.reading_only and (row.id in read or _theorem(row) in theorems)
     )
 
 

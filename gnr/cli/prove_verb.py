@@ -38,18 +38,32 @@ def prove(
     out: OutOption = None,
 ) -> int:
     """Check the derivation step by step; or tell which theorems cover an instance, and why."""
-    from gnr.proofs.proving import chosen
+    from gnr.proofs.proving import chosen, is_reading_row
     from gnr.proofs.registry import all_claims
 
-    meant = {name: chosen(name) for name in names or []}
-    if names and not any(meant.values()):
+    names = names or []
+    meant = {name: chosen(name) for name in names}
+    read = [name for name in names if is_reading_row(name)]
+    if names and not read and not any(meant.values()):
+        _refuse_options_of_claims(list_, faults)
         return _cover(names, set_ or [], json, out)
-    _refuse_what_is_no_claim([name for name, found in meant.items() if not found], set_ or [])
+    nothing = [name for name, found in meant.items() if not found and name not in read]
+    _refuse_what_is_no_claim(nothing, set_ or [])
     claims = list(dict.fromkeys(each for found in meant.values() for each in found))
-    claims = claims or list(all_claims())
+    claims = claims if names else list(all_claims())
     if list_:
         return _list(claims, json)
-    return _prove(claims, faults, json, out)
+    return _prove(claims, read, faults, json, out)
+
+
+def _refuse_options_of_claims(list_: bool, faults: bool) -> None:
+    """Refuse options that mean nothing for an instance."""
+    given = [option for option, wanted in (("--list", list_), ("--faults", faults)) if wanted]
+    if given:
+        raise InputError(
+            Problem("no-claim", option, "", "is about claims", "leave it out for an instance")
+            for option in given
+        )
 
 
 def _refuse_what_is_no_claim(names: Sequence[str], overrides: Sequence[str]) -> None:
@@ -97,14 +111,16 @@ def _list(claims: Sequence[Any], as_json: bool) -> int:
     return ExitCode.DONE
 
 
-def _prove(claims: Sequence[Any], faults: bool, as_json: bool, out: Any) -> int:
+def _prove(
+    claims: Sequence[Any], read: Sequence[str], faults: bool, as_json: bool, out: Any
+) -> int:
     from gnr.cli.progress import progress_of_events
     from gnr.proofs.proving import prove_claims
 
     if out is not None:
         prepare_folder(out, [])
     with progress_of_events("claims", len(claims)) as told:
-        report = prove_claims(claims, faults=faults, told=told)
+        report = prove_claims(claims, faults=faults, told=told, read=read)
     if out is not None:
         note(f"wrote {report.write(out)}")
     if as_json:

@@ -1,6 +1,11 @@
 """`gnr prove` as a user runs it: claims, rows, theorems, instances, bad input, exit codes."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +55,32 @@ def test_a_refuted_step_of_the_paper_is_success(capsys: pytest.CaptureFixture[st
     assert code == 0
     assert (document["refuted"], document["unexpected"]) == (1, [])
     assert "a loss of 0.0750853747" in document["claims"][0]["evidence"][0]
+
+
+def test_a_row_that_was_read_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = gnr(capsys, "prove", "M-s")
+    assert code == 0
+    assert "M-s (SLIP) read, not computed: A GPU counts as mixed" in out
+    code, document = gnr_json(capsys, "prove", "M-s")
+    assert (code, document["claims"]) == (0, [])
+    jsonschema.validate(document, read_schema("prove"))
+
+
+def test_an_interrupt_ends_every_worker() -> None:
+    """Two Ctrl-C in a row, to the whole group as a terminal sends them."""
+    command = [sys.executable, "-m", "gnr", "prove", "--faults"]
+    running = subprocess.Popen(
+        command, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    time.sleep(4)
+    for _ in range(2):
+        os.killpg(running.pid, signal.SIGINT)
+        time.sleep(0.2)
+    _, told = running.communicate(timeout=30)
+    assert running.returncode in (130, -signal.SIGINT)
+    assert "Traceback" not in told
+    with pytest.raises(ProcessLookupError):
+        os.killpg(running.pid, 0)
 
 
 def test_list_names_every_claim_and_checks_none(capsys: pytest.CaptureFixture[str]) -> None:
@@ -206,6 +237,8 @@ def test_several_instances_and_out(capsys: pytest.CaptureFixture[str], tmp_path:
         (("two-clas",), "did you mean two-class?"),
         (("M-a", "two-class"), "is neither a claim nor a row"),
         (("M-a", "--set", "gpu.batch_slots=8"), "changes an instance"),
+        (("two-class", "--faults"), "is about claims"),
+        (("two-class", "--list"), "is about claims"),
         (("there/is/none.toml",), "there is no such file"),
     ],
 )
