@@ -39,7 +39,7 @@ class Covered(BaseModel):
     because: str
     """Why, in plain words."""
     claims: dict[str, str]
-    """Claims it rests on, each with the verdict of the reviewed ledger."""
+    """Claims to look at, each with the verdict of the reviewed ledger."""
 
 
 class Coverage(BaseModel):

@@ -81,13 +81,19 @@ def _counted(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
+def _of_them_restricted(report: ProofReport) -> str:
+    number = sum(bool(each.restriction) for each in report.claims)
+    return f" ({number} with a restriction)" if number else ""
+
+
 def _totals(report: ProofReport) -> list[str]:
     if not report.claims:
         return []
     faults = [fault for claim in report.claims for fault in claim.faults]
     counted = _counted(len(report.claims), "claim")
     lines = [
-        f"{counted}: {report.proved} proved, {report.refuted} refuted with a counterexample, "
+        f"{counted}: {report.proved} proved{_of_them_restricted(report)}, {report.refuted} refuted "
+        "with a counterexample, "
         f"{report.undecided} undecided; {report.provenance.wall_time_s:.1f} s."
     ]
     if faults:
@@ -113,7 +119,7 @@ def summarize_coverage(coverage: Coverage) -> Any:
     for each in coverage.hypotheses:
         holds = Text("yes", style="green") if each.holds else Text("no", style="yellow")
         assumed.add_row(Text(each.name), holds, Text(each.because), Text(each.meaning))
-    known = _columns("theorems", "theorem", "covers it", "because", "rests on")
+    known = _columns("theorems", "theorem", "covers it", "because", "see")
     for theorem in coverage.theorems:
         claims = (f"{claim}: {verdict}" for claim, verdict in theorem.claims.items())
         known.add_row(

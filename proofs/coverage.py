@@ -125,9 +125,15 @@ def cover(
         value=certificate.value,
         hypotheses=tuple(hypotheses(facts)),
         theorems=tuple(theorems(facts)) if facts.optimum is not None else (),
-        warnings=tuple(warnings_for(instance)),
+        warnings=(*warnings_for(instance), *_why_nothing(instance, facts)),
         provenance=record(instance.sha256(), started, options or {}),
     )
+
+
+def _why_nothing(instance: Instance, facts: Facts) -> list[str]:
+    if facts.optimum is not None:
+        return []
+    return [f"no plan is feasible; `gnr solve {instance.name}` tells what is short"]
 
 
 def _optimum(instance: Instance, certificate: Certificate) -> Optimum | None:
@@ -200,7 +206,7 @@ def _of_the_optimum(facts: Facts, optimum: Optimum) -> list[Hypothesis]:
             "one marginal class at most",
             len(marginal) <= 1,
             {"classes admitted in part": Fraction(len(marginal))},
-            "every other class is served in full or shut out",
+            "every other class is admitted in full or shut out",
             marginal,
         ),
         _hypothesis(
@@ -262,8 +268,8 @@ def theorems(facts: Facts) -> list[Covered]:
 def _proposition(facts: Facts) -> list[Covered]:
     name = "Proposition 3.2 (an optimum without decode queue)"
     if not facts.bundled:
-        return [_covered(name, "no", "it is about bundled pricing, this instance prices apart",
-                         "P3.2", "P3.2-v")]  # fmt: skip
+        why = "it is about bundled pricing; this instance charges separately"
+        return [_covered(name, "no", why, "P3.2", "P3.2-v")]
     if facts.kappa < facts.threshold:
         return [
             _covered(
@@ -298,7 +304,10 @@ def _gate_and_route(facts: Facts, optimum: Optimum) -> list[Covered]:
     lacking = [
         text
         for text, missing in (
-            ("κ ≥ (B-1)/B", facts.kappa < facts.threshold),
+            (
+                "a plan without decode queue, as κ ≥ (B-1)/B would ensure",
+                bool(facts.buffered(optimum)) and facts.kappa < facts.threshold,
+            ),
             ("θ > 0 for every class", bool(facts.patient)),
         )
         if missing
@@ -326,10 +335,8 @@ def _gate_and_route(facts: Facts, optimum: Optimum) -> list[Covered]:
         else "the hypotheses it needs hold, but the repaired chain is carried only for equally "
         "patient classes or κ = 1"
     )
-    return [
-        _covered(name, "yes" if carried else "open", why, "R4.1-chain", "R4.1-unequal"),
-        outside,
-    ]
+    claims = ("R4.1-chain",) if carried else ("R4.1-chain", "R4.1-unequal")
+    return [_covered(name, "yes" if carried else "open", why, *claims), outside]
 
 
 def _prioritize_and_route(facts: Facts) -> Covered:
@@ -348,7 +355,7 @@ def _promises(facts: Facts, optimum: Optimum) -> Covered:
     if buffered or facts.patient:
         lacking = "a plan with q_d* = 0" if buffered else "θ > 0 for every class"
         return _covered(name, "no", f"it needs {lacking}", "P12.1-c/printed")
-    why = "its hypotheses hold; the exchange of limits is not argued in the paper"
+    why = "its hypotheses hold; the exchange of limits is proved nowhere"
     return _covered(name, "open", why, "P12.1-c/corrected", "P12.1-i")
 
 
@@ -367,8 +374,10 @@ def _closed_form(facts: Facts) -> Covered:
     row = "D5" if not facts.bundled else "D4" if facts.kappa >= facts.threshold else "D12"
     name = f"closed form of the value ({row})"
     if facts.patient:
-        return _covered(name, "no", f"it needs θ > 0; {_list(facts.patient)} never leave", row)
-    return _covered(name, "yes", "a knapsack gives the same value without a solver", row)
+        return _covered(
+            name, "no", f"it needs θ > 0, and requests of {_list(facts.patient)} never leave", row
+        )
+    return _covered(name, "yes", "it gives the same value without a solver", row)
 
 
 def _price_index(facts: Facts, optimum: Optimum) -> list[Covered]:

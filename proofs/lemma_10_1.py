@@ -344,8 +344,8 @@ CLAIMS = (
     ),
     Claim(
         id="L10.1-e/printed",
-        statement="Lemma 10.1 holds alike where some class is planned without a queue: the base "
-        "instance reaches its targets from above in finite time.",
+        statement="The case that the paper calls straightforward: where a class is planned without "
+        "a queue, as in the base instance, Lemma 10.1 holds as well.",
         latex=r"q_{p,1}^\star=0:\quad\exists t_0\ \forall t\ge t_0\ x_0(t)\le x_0^\star",
         source="THEORY 8.4, scope of Lemmas 10.1 to 10.5",
         check=omitted_case_is_the_same,

@@ -83,11 +83,11 @@ def one_class_in_place(slots_counted: int = 0) -> Finding:
         )
         earned = rates.reward[0] * saturated(rates).prefill_rate
         share = 1 - earned / optimum
-        text = f"P = {prompt}, D = {output}, λ = {arrivals}: loss {_short(share)} of R*"
+        text = f"P = {prompt}, D = {output}, λ = {arrivals}: loss {_shown(share)} of R*"
         if optimum - earned == beta * idle:
-            parts.append(proved(f"{text} = β̂ s / R*, s = {_short(idle)}"))
+            parts.append(proved(f"{text} = β̂ s / R*, s = {_shown(idle)}"))
         else:
-            parts.append(refuted(f"{text}, but β̂ s / R* = {_short(beta * idle / optimum)}"))
+            parts.append(refuted(f"{text}, but β̂ s / R* = {_shown(beta * idle / optimum)}"))
     return all_of(*parts)
 
 
@@ -120,7 +120,7 @@ def bounded_by_the_chain(
     rates = base_platform(prompt, output, arrivals)
     gain = discount * saturated(rates).prefill_rate
     better = exceeds(rates, gain, relative_values(rates))
-    case = f"P = {prompt}, D = {output}: no GPU can finish more than {_short(gain)} requests/s"
+    case = f"P = {prompt}, D = {output}: no GPU can finish more than {_shown(gain)} requests/s"
     if better is not None:
         return refuted(f"{case} is false with {better}")
     return proved(f"{case}, whatever it starts and when, if decodes stay where they began")
@@ -134,10 +134,10 @@ def in_place_is_optimal(arrivals: Fraction = Fraction(CASES[0][2])) -> Finding:
     optimum, _ = knapsack(rates)
     most = rates.reward[0] * saturated(rates).prefill_rate
     if most >= optimum:
-        return undecided(f"λ = {arrivals}: in place could earn {_short(most)} of {_short(optimum)}")
+        return undecided(f"λ = {arrivals}: in place could earn {_shown(most)} of {_shown(optimum)}")
     told = refuted(
         f"P = {prompt}, D = {output}, λ = {arrivals}, θ = 1/10, base platform: at most "
-        f"{_short(most)} of R* = {_short(optimum)}, a loss of {_short(1 - most / optimum)} "
+        f"{_shown(most)} of R* = {_shown(optimum)}, a loss of {_shown(1 - most / optimum)} "
         "at every n"
     )
     return told if bound.verdict == "proved" else undecided("a premise fails", *bound.evidence)
@@ -150,13 +150,13 @@ def light_load_loss(arrivals: Fraction = Fraction(23, 10)) -> Finding:
     served = saturated(rates).prefill_rate
     full = rates.reward[0] * rates.arrival_rate[0]
     if optimum < full or served >= rates.arrival_rate[0]:
-        return refuted(f"λ = {arrivals}: served {_short(served)}, R* {_short(optimum)}")
+        return refuted(f"λ = {arrivals}: served {_shown(served)}, R* {_shown(optimum)}")
     return all_of(
         bounded_by_the_chain(3000, 200, arrivals),
         proved(
             f"P = 3000, D = 200, λ = {arrivals}: the program serves everybody, in place "
-            f"{_short(served)} requests/s at most: a loss of "
-            f"{_short(1 - served / rates.arrival_rate[0])} or more"
+            f"{_shown(served)} requests/s at most: a loss of "
+            f"{_shown(1 - served / rates.arrival_rate[0])} or more"
         ),
     )
 
@@ -177,11 +177,9 @@ def limit_is_the_optimum() -> Finding:
     return in_place_is_optimal()
 
 
-def _short(value: Fraction) -> str:
-    """Return a fraction, shortened, with its decimal value."""
-    text = str(value)
-    shown = text if len(text) <= 30 else f"a fraction of {len(str(value.denominator))} digits"
-    return f"{float(value):.9g} ({shown})"
+def _shown(value: Fraction) -> str:
+    """Return a fraction with its decimal value."""
+    return f"{value} ({float(value):.9g})"
 
 
 SOURCE = "THEORY 12, Algorithm 9"

@@ -11,6 +11,7 @@ import sympy as sp
 
 from gnr.errors import InputError, Problem
 from gnr.proofs.kit.claim import Claim, Finding, Verdict, undecided
+from gnr.proofs.kit.wording import formula, readable
 from gnr.proofs.ledger import Row, expected_verdict, rows
 from gnr.proofs.registry import all_claims
 from gnr.provenance import record
@@ -36,12 +37,12 @@ def chosen(name: str) -> tuple[Claim, ...]:
     """Return the claims that a name means: a claim, a row, or a theorem with all its rows.
 
     ``L10.1-a/printed`` is one claim, ``L10.1-a`` all claims of that row, ``L10.1`` all rows of
-    that lemma; nothing fits: an empty tuple.
+    that lemma, ``L10`` those of all lemmas of that section; nothing fits: an empty tuple.
     """
     for fits in (
         lambda claim: claim.id == name,
         lambda claim: claim.row == name,
-        lambda claim: claim.row.startswith(f"{name}-"),
+        lambda claim: claim.row.startswith((f"{name}-", f"{name}.")),
     ):
         found = tuple(filter(fits, all_claims()))
         if found:
@@ -76,7 +77,7 @@ def list_claims(claims: Sequence[Claim]) -> ClaimList:
                 section=rows()[each.row].section,
                 paper=rows()[each.row].paper,
                 expected=expected_verdict(each.id) or "",
-                statement=each.statement,
+                statement=readable(each.statement),
             )
             for each in claims
         )
@@ -149,17 +150,17 @@ def check_claim(claim_id: str, faults: bool) -> ClaimVerdict:
         id=claim.id,
         row=claim.row,
         section=row.section,
-        statement=claim.statement,
+        statement=readable(claim.statement),
         latex=claim.latex,
-        assumptions=tuple(sp.latex(each) for each in claim.assumptions),
-        cites=claim.cites,
+        assumptions=tuple(formula(each) for each in claim.assumptions if each != sp.true),
+        cites=tuple(map(readable, claim.cites)),
         source=claim.source,
         paper=row.paper,
         verdict=finding.verdict.value,
         restriction=finding.restriction,
         supported=finding.supported,
         label=finding.label,
-        evidence=finding.evidence,
+        evidence=tuple(dict.fromkeys(map(readable, finding.evidence))),
         expected=expected,
         as_expected=finding.label == expected,
         faults=_planted(claim) if faults else (),
@@ -169,7 +170,9 @@ def check_claim(claim_id: str, faults: bool) -> ClaimVerdict:
 
 def _planted(claim: Claim) -> tuple[FaultVerdict, ...]:
     return tuple(
-        FaultVerdict(fault=each.name, verdict=_told_or_undecided(each.check).verdict.value)
+        FaultVerdict(
+            fault=readable(each.name), verdict=_told_or_undecided(each.check).verdict.value
+        )
         for each in claim.mutants
     )
 

@@ -13,7 +13,9 @@ LINE_SECONDS = 5.0
 
 
 @contextmanager
-def progress_of_events(title: str, expected: float) -> Iterator[Callable[[float], None]]:
+def progress_of_events(
+    title: str, expected: float, unit: str = "events"
+) -> Iterator[Callable[[float], None]]:
     """Yield a function to be called with the number of events so far.
 
     Parameters
@@ -22,20 +24,22 @@ def progress_of_events(title: str, expected: float) -> Iterator[Callable[[float]
         What is running.
     expected
         About how many events there will be; the time left is told from it.
+    unit
+        What the events are, in the plural.
     """
     if sys.stderr.isatty():
-        with _bar(title, expected) as told:
+        with _bar(title, expected, unit) as told:
             yield told
     else:
-        yield _Lines(title, expected)
+        yield _Lines(title, expected, unit)
 
 
 class _Lines:
     """Write a line to stderr every few seconds."""
 
-    def __init__(self, title: str, expected: float) -> None:
+    def __init__(self, title: str, expected: float, unit: str) -> None:
         self._title, self._expected = title, expected
-        self._last, self._pace = time.monotonic(), _Pace()
+        self._last, self._pace = time.monotonic(), _Pace(unit)
 
     def __call__(self, events: float) -> None:
         now = time.monotonic()
@@ -47,7 +51,7 @@ class _Lines:
 
 
 @contextmanager
-def _bar(title: str, expected: float) -> Iterator[Callable[[float], None]]:
+def _bar(title: str, expected: float, unit: str) -> Iterator[Callable[[float], None]]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn
 
@@ -56,7 +60,7 @@ def _bar(title: str, expected: float) -> Iterator[Callable[[float], None]]:
         BarColumn(),
         TextColumn("{task.fields[state]}"),
     )
-    began, pace = time.monotonic(), _Pace()
+    began, pace = time.monotonic(), _Pace(unit)
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(title, total=max(expected, 1.0), state="", visible=False)
 
@@ -76,7 +80,8 @@ def _bar(title: str, expected: float) -> Iterator[Callable[[float], None]]:
 class _Pace:
     """Speed since the first report: what comes before may be compiling, which happens once."""
 
-    def __init__(self) -> None:
+    def __init__(self, unit: str) -> None:
+        self._unit = unit
         self._first: tuple[float, float] | None = None
 
     def state(self, events: float, expected: float, now: float) -> str:
@@ -89,7 +94,7 @@ class _Pace:
             return f"{share:.0%}"
         speed = (events - before) / (now - began)
         left = max(expected - events, 0.0) / speed
-        return f"{share:.0%}, {speed:.2g} events/s, about {_duration(left)} left"
+        return f"{share:.0%}, {speed:.2g} {self._unit}/s, about {_duration(left)} left"
 
 
 def _duration(seconds: float) -> str:

@@ -25,8 +25,9 @@ def prove(
     names: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[CLAIM...|INSTANCE...]",
-            help="Claims, rows or theorems (L10.1-a/printed, L10.1-a, L10.1); or instances.",
+            metavar="CLAIM|INSTANCE",
+            help="Claims, rows, theorems (L10.1-a/printed, L10.1-a, L10.1) or instances; "
+            "without any, all claims.",
         ),
     ] = None,
     list_: Annotated[bool, typer.Option("--list", help="List the claims; check nothing.")] = False,
@@ -69,7 +70,7 @@ def _refuse_options_of_claims(list_: bool, faults: bool) -> None:
 def _refuse_what_is_no_claim(names: Sequence[str], overrides: Sequence[str]) -> None:
     """Refuse a mixture of claims and other things, and options that claims do not take."""
     problems = [
-        Problem("no-claim", name, "", "is neither a claim nor a row", "see `gnr prove --list`")
+        Problem("no-claim", name, "", "is neither a claim nor a row", _other_names(name))
         for name in names
     ]
     if overrides:
@@ -78,6 +79,19 @@ def _refuse_what_is_no_claim(names: Sequence[str], overrides: Sequence[str]) -> 
         )
     if problems:
         raise InputError(problems)
+
+
+def _other_names(name: str) -> str:
+    """Return what to ask for in place of a name that is no claim."""
+    from gnr.proofs.ledger import rows
+    from gnr.reading import shipped_instances
+
+    row = rows().get(name.partition("/")[0])
+    if row is not None:
+        return f"claims of this row: {', '.join(row.verdicts)}"
+    if name in shipped_instances() or name.endswith(".toml"):
+        return "ask for claims and for instances in separate runs"
+    return "see `gnr prove --list`"
 
 
 def _refuse_what_is_nothing(names: Sequence[str]) -> None:
@@ -89,7 +103,10 @@ def _refuse_what_is_nothing(names: Sequence[str]) -> None:
     shipped = list(shipped_instances())
     problems = []
     for name in names:
-        if name in shipped or is_path(name):
+        if name in shipped or (is_path(name) and name.partition("/")[0] not in rows()):
+            continue
+        if name.partition("/")[0] in rows():
+            problems.append(Problem("no-claim", name, "", "is no claim", _other_names(name)))
             continue
         near = suggest(name, [*shipped, *rows()])
         hint = f"did you mean {near}?" if near else f"shipped: {', '.join(shipped)}"
@@ -119,7 +136,7 @@ def _prove(
 
     if out is not None:
         prepare_folder(out, [])
-    with progress_of_events("claims", len(claims)) as told:
+    with progress_of_events("claims", len(claims), "claims") as told:
         report = prove_claims(claims, faults=faults, told=told, read=read)
     if out is not None:
         note(f"wrote {report.write(out)}")

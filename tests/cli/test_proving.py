@@ -54,7 +54,7 @@ def test_a_refuted_step_of_the_paper_is_success(capsys: pytest.CaptureFixture[st
     code, document = gnr_json(capsys, "prove", "PI-IP/optimal")
     assert code == 0
     assert (document["refuted"], document["unexpected"]) == (1, [])
-    assert "a loss of 0.0750853747" in document["claims"][0]["evidence"][0]
+    assert "(0.0750853747) at every n" in document["claims"][0]["evidence"][0]
 
 
 def test_a_row_that_was_read_is_told(capsys: pytest.CaptureFixture[str]) -> None:
@@ -235,7 +235,8 @@ def test_several_instances_and_out(capsys: pytest.CaptureFixture[str], tmp_path:
     [
         (("M-zz",), "is neither a claim nor a shipped instance"),
         (("two-clas",), "did you mean two-class?"),
-        (("M-a", "two-class"), "is neither a claim nor a row"),
+        (("M-a", "two-class"), "ask for claims and for instances in separate runs"),
+        (("N-c/prnted",), "claims of this row: N-c/printed, N-c/corrected"),
         (("M-a", "--set", "gpu.batch_slots=8"), "changes an instance"),
         (("two-class", "--faults"), "is about claims"),
         (("two-class", "--list"), "is about claims"),
