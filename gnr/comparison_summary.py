@@ -89,7 +89,7 @@ def best_sentence(best: Best, conditions: Sequence[Condition]) -> str:
     """Return in one sentence which policy is best, and against which that is undecided."""
     text = (
         f"{place_of(best.condition, conditions)}: {best.policy} comes closest to the optimum, "
-        f"{percent(best.gap.mean)} ± {percent(best.gap.half_width)} behind it"
+        f"gap {percent(best.gap.mean)} ± {percent(best.gap.half_width)}"
     )
     beaten = len(best.better_than)
     if not best.undecided and beaten:
