@@ -80,7 +80,7 @@ def test_best_and_whom_it_beats() -> None:
         "fcfs-route", (), ("gate-and-route",)
     )  # fmt: skip
     assert best_sentence(small, [SMALL, LARGE]) == (
-        "20 GPUs: sli-aware comes closest to the optimum, 9.00% ± 1.00% behind it; undecided "
+        "20 GPUs: sli-aware comes closest to the optimum, gap 9.00% ± 1.00%; undecided "
         "against gate-and-route, better than the other one."
     )
     assert "exponential lengths" in best_sentence(small, [SMALL, Condition(20, "deterministic")])
