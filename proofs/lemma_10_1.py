@@ -5,7 +5,17 @@ from typing import Any
 import sympy as sp
 
 from gnr.proofs import base_trajectory
-from gnr.proofs.kit.claim import Claim, Finding, Mutant, Verdict, all_of, proved, refuted, undecided
+from gnr.proofs.kit.claim import (
+    Claim,
+    Finding,
+    Mutant,
+    Verdict,
+    all_of,
+    proved,
+    refuted,
+    undecided,
+    unsettled,
+)
 from gnr.proofs.kit.drift import CONTROLS, drift
 from gnr.proofs.kit.exact import equal, nonnegative, over_classes, product
 from gnr.proofs.kit.fluid_gate import TARGET, crowded_state, gated
@@ -41,7 +51,7 @@ def above_target_falls_everywhere(allowed: Any = 0) -> Finding:
     held, goals = here.of_each(STATE.prefill), here.of_each(TARGET)
     queued, speeds = here.of_each(net.prefill_queue), here.of_each(general_class().rates.prefill)
     for k, (x, goal, move, out) in enumerate(zip(held, goals, moves, leaving, strict=True)):
-        if x > goal and move >= allowed * -out:
+        if x > goal and move > allowed * -out and queued[0] == 0:
             return refuted(
                 f"x* = {_list(goals)}, mu_p = {_list(speeds)}, x = {_list(held)}, all slots full; "
                 "q_p,1 = 0, lambda_1 = 3/20, q_p,2 and q_p,3 > 0",
@@ -221,7 +231,7 @@ def omitted_case_is_the_same(lasting: bool = True) -> Finding:
     """
     derived = trajectory_of_the_base_instance()
     if derived.verdict is not Verdict.PROVED:
-        return derived
+        return unsettled(derived)
     plan = base_plan(mixed=(2,))
     return refuted(
         "base instance: q_p,1* = 0 in every optimum, so its class 1 is outside the scope; a "

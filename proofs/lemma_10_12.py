@@ -11,7 +11,7 @@ from gnr.proofs.base_trajectory import (
     obeys_the_gate,
     solves_the_model,
 )
-from gnr.proofs.kit.claim import Claim, Finding, Mutant, Verdict, all_of, refuted
+from gnr.proofs.kit.claim import Claim, Finding, Mutant, Verdict, all_of, refuted, unsettled
 from gnr.proofs.kit.drift import drift
 from gnr.proofs.kit.exact import equal, nonnegative, product
 from gnr.proofs.kit.symbols import BATCH, STATE, Model, State, general_class
@@ -93,7 +93,7 @@ def work_settles_below_the_plan(times: str = "all t ≥ t_0 of one t_0") -> Find
     """Solve the fluid gate on the base instance from an empty cluster and bound A(t) - A*."""
     above = all_of(solves_the_model(), obeys_the_gate(), arriving_work_stays_above_the_plan())
     if above.verdict is not Verdict.PROVED:
-        return above
+        return unsettled(above)
     return refuted(
         f"A(t) ≤ A* for {times}: base instance from x = 0, q_p = (1/2, 0)",
         *above.evidence[-4:],

@@ -4,7 +4,16 @@ from typing import Any
 
 import sympy as sp
 
-from gnr.proofs.kit.claim import Claim, Finding, Mutant, all_of, refuted, undecided
+from gnr.proofs.kit.claim import (
+    Claim,
+    Finding,
+    Mutant,
+    Verdict,
+    all_of,
+    refuted,
+    undecided,
+    unsettled,
+)
 from gnr.proofs.kit.drift import CONTROLS, drift
 from gnr.proofs.kit.exact import equal, nonnegative, product
 from gnr.proofs.kit.fluid_gate import TARGET, crowded_state, gated
@@ -45,7 +54,9 @@ def empty_queue_means_balance(since: Any = 0) -> Finding:
     path = relaxation(without_queue(model), STATE.prefill, START)
     excess = (rates.arrival_rate - rates.prefill * path).xreplace({TIME: since / rates.prefill})
     solved = solves(path, without_queue(model), STATE.prefill, START, "x' = lambda - mu_p x")
-    return all_of(solved, equal(sp.expand(excess), 0, "lambda_i = mu_p,i x_i if q_p,i = 0"))
+    if solved.verdict is not Verdict.PROVED:
+        return unsettled(solved)
+    return equal(sp.expand(excess), 0, "lambda_i = mu_p,i x_i if q_p,i = 0")
 
 
 def occupancy_outgrows_its_target(limit_exceeds_by: Any = None) -> Finding:
@@ -89,9 +100,10 @@ def waiting_class_is_at_target(at_least: Any = 0) -> Finding:
     patience = here.of_each(model.rates.patience_rate)
     held, goals = here.of_each(STATE.prefill), here.of_each(TARGET)
     planned = [(a - b) / c for a, b, c in zip(arriving, needed, patience, strict=True)]
-    for k, move in enumerate(moves):
+    possible = all(move >= 0 for move, queue in zip(moves, waiting, strict=True) if queue == 0)
+    for k, move in enumerate(moves if possible and min(planned) > 0 else ()):
         promised = patience[k] * (planned[k] - waiting[k])
-        if min(planned) > 0 and waiting[k] > 0 and move <= at_least * promised:
+        if waiting[k] > 0 and move <= at_least * promised:
             return refuted(
                 f"state of L10.1-a with lambda = {_list(arriving)}: all classes are planned to "
                 f"wait, q_p* = {_list(planned)}",

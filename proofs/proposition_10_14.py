@@ -60,7 +60,7 @@ def work_never_rises(busy: Any = 0) -> Finding:
     moved = work_drift(model) - arriving_work(model, STATE.prefill) + arriving
     rise = moved.xreplace({STATE.decode_buffer: sp.Integer(0), STATE.solo_decode: sp.Integer(0)})
     rise = rise.xreplace({Total(STATE.mixed_decode): used})
-    if not rise.is_positive:
+    if not rise.is_positive or plan.work != plan.capacity:
         return undecided(f"dW_d/dt = {rise} at that state")
     return refuted(
         f"base instance, x = x*, q_d = 0, y_m + κ y_s = {used}: "

@@ -5,7 +5,16 @@ from typing import Any
 
 import sympy as sp
 
-from gnr.proofs.kit.claim import Claim, Finding, Mutant, all_of, refuted, undecided
+from gnr.proofs.kit.claim import (
+    Claim,
+    Finding,
+    Mutant,
+    Verdict,
+    all_of,
+    refuted,
+    undecided,
+    unsettled,
+)
 from gnr.proofs.kit.class_values import ClassValues
 from gnr.proofs.kit.counts import without
 from gnr.proofs.kit.exact import equal, nonnegative, over_classes, product
@@ -155,10 +164,11 @@ def work_falls_as_fast_as_jobs_abandon(factor: int = 1) -> Finding:
         now,
         by_class={**now.by_class, STATE.mixed_decode: (slots, 0), MIXED.buffer: (waiting, 0)},
     )
-    above = full.whole(work_drift(MIXED)) + factor * patience[0] / rate[0] * waiting
-    queue, waiting, above = (
+    moved, waiting_change = full.whole(work_drift(MIXED)), waiting.diff(TIME)
+    above = moved + factor * patience[0] / rate[0] * waiting
+    queue, waiting, above, moved, waiting_change = (
         sp.expand(each).subs(sp.exp(-2 * TIME), FADING**2).subs(sp.exp(-TIME), FADING)
-        for each in (queue, waiting, above)
+        for each in (queue, waiting, above, moved, waiting_change)
     )
     half = sp.Rational(1, 2)
     consistent = all_of(
@@ -167,10 +177,13 @@ def work_falls_as_fast_as_jobs_abandon(factor: int = 1) -> Finding:
         nonnegative(
             queue, [product(half, 1 - FADING), product(half, 1 + FADING**2)], given=(1 - FADING,)
         ),
+        equal(
+            moved, waiting_change / rate[0], "slots full: the work of the pool moves by its buffer"
+        ),
         nonnegative(waiting - FADING, [product(half, FADING, 1 - FADING)], given=(1 - FADING,)),
     )
-    if consistent.label != "proved":
-        return undecided("the trajectory is not one of the model", *consistent.evidence)
+    if consistent.verdict is not Verdict.PROVED:
+        return unsettled(consistent)
     if not above.is_positive:
         return undecided(f"{above} may be negative")
     return refuted(

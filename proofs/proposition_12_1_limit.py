@@ -4,7 +4,16 @@ from typing import Any
 
 import sympy as sp
 
-from gnr.proofs.kit.claim import Claim, Finding, Mutant, all_of, refuted, undecided
+from gnr.proofs.kit.claim import (
+    Claim,
+    Finding,
+    Mutant,
+    Verdict,
+    all_of,
+    refuted,
+    undecided,
+    unsettled,
+)
 from gnr.proofs.kit.counts import without
 from gnr.proofs.kit.exact import equal, nonnegative, product
 from gnr.proofs.kit.linear_paths import linear_path
@@ -53,6 +62,24 @@ def flows_of_both(model: Model | None = None) -> tuple[PoolFlows, PoolFlows]:
     return mixed, solo
 
 
+def state_is_as_told() -> Finding:
+    """Compare what moves at the state of the counterexamples with the numbers it is told by."""
+    rates = general_class().rates
+    speeds = (rates.prefill, rates.mixed_decode, rates.solo_decode)
+    parts = [
+        equal(speed.subs(POINT), told, f"the rate is {told}")
+        for speed, told in zip(speeds, (4, 4, 2), strict=True)
+    ]
+    for pool, lost, flows in zip(POOLS, (1, sp.Rational(1, 2)), flows_of_both(), strict=True):
+        moved = sp.expand(flows.decode_drift + flows.buffer_drift).subs(POINT)
+        admitted = sp.expand(flows.decode_drift - flows.buffer_drift).diff(flows.admitted)
+        parts += [
+            equal(moved, 1 - lost - 2, f"{pool.station}: 1 comes in, {lost} leaves, 2 completed"),
+            equal(admitted, 2, f"{pool.station}: an admission takes from the buffer to a slot"),
+        ]
+    return all_of(*parts)
+
+
 def admissions(flows: PoolFlows) -> Any:
     """Return the admissions that the buffer equation leaves."""
     (admitted,) = sp.solve(flows.buffer_drift - SLOPE, flows.admitted)
@@ -69,6 +96,9 @@ def losses_inside_the_factor(exchanged: bool = True) -> Finding:
 
     `exchanged` tells whether each pool is given the queue of the other.
     """
+    told = state_is_as_told()
+    if told.verdict is not Verdict.PROVED:
+        return unsettled(told)
     theta = general_class().rates.patience_rate
     arriving = general_class().rates.prefill * STATE.prefill
     lines = []
@@ -103,6 +133,9 @@ def slots_forget_the_buffer(shrink: int = 1) -> Finding:
 
     `shrink` multiplies the inflow in the printed equation.
     """
+    told = state_is_as_told()
+    if told.verdict is not Verdict.PROVED:
+        return unsettled(told)
     lines = []
     for pool, flows in zip(POOLS, flows_of_both(), strict=True):
         actual = flows.decode_drift.subs(flows.admitted, admitted_when_full(flows)).subs(POINT)
@@ -173,6 +206,9 @@ def derivative_of_the_other_pool(sign: int = 1) -> Finding:
     Both pools are admitted at their targets, the mixed slots at rest, the solo slots empty.
     `sign` -1 puts the other pool's derivative on with a minus.
     """
+    told = state_is_as_told()
+    if told.verdict is not Verdict.PROVED:
+        return unsettled(told)
     mixed, solo = flows_of_both()
     aim = {pool: (pool_rate(pool) * PLAN.at(pool.station)).subs(POINT) for pool in POOLS}
     rising = solo.decode_drift.subs({solo.admitted: aim[SOLO], STATE.solo_decode: 0}).subs(POINT)

@@ -9,7 +9,16 @@ from typing import Any
 
 import sympy as sp
 
-from gnr.proofs.kit.claim import Claim, Finding, Mutant, all_of, refuted, undecided
+from gnr.proofs.kit.claim import (
+    Claim,
+    Finding,
+    Mutant,
+    Verdict,
+    all_of,
+    refuted,
+    undecided,
+    unsettled,
+)
 from gnr.proofs.kit.class_values import ClassValues
 from gnr.proofs.kit.drift import drift, revenue_rate
 from gnr.proofs.kit.exact import equal, nonnegative, over_classes, product
@@ -171,8 +180,8 @@ def slack_pool_reaches_its_target(of_buffer: bool = False) -> Finding:
     target = TARGET.each(chance * PLAN.decode_buffer if of_buffer else PLAN.solo_decode)[0]
     reached = sp.Integer(0) if of_buffer else ends[0]
     optimal = fair_plan_is_optimal()
-    if optimal.label != "proved":
-        return undecided("the plan is not shown to be an optimum", *optimal.evidence)
+    if optimal.verdict is not Verdict.PROVED:
+        return unsettled(optimal)
     if not (rising and sum(ends) < slots and reached != target):
         return undecided("the pool fills or reaches its target")
     return refuted(

@@ -9,7 +9,17 @@ from typing import Any
 
 import sympy as sp
 
-from gnr.proofs.kit.claim import Claim, Finding, Mutant, Verdict, all_of, proved, refuted, undecided
+from gnr.proofs.kit.claim import (
+    Claim,
+    Finding,
+    Mutant,
+    Verdict,
+    all_of,
+    proved,
+    refuted,
+    undecided,
+    unsettled,
+)
 from gnr.proofs.kit.class_blind import MIXED_SHARE, completed, resting_decodes
 from gnr.proofs.kit.drift import CONTROLS, revenue_rate
 from gnr.proofs.kit.exact import equal, nonnegative, over_classes, product
@@ -204,7 +214,7 @@ def decodes_reach_the_planned_split(of: str = "each group") -> Finding:
     here = here.at(rest)
     derived = all_of(*(plan.finding for plan in plans), certified(here))
     if derived.verdict is not Verdict.PROVED:
-        return derived
+        return unsettled(derived)
     views: dict[str, Callable[[State], tuple[Any, ...]]] = {
         "each group": lambda state: (state.mixed_decode, state.solo_decode),
         "both groups": lambda state: (state.mixed_decode + state.solo_decode,),

@@ -8,7 +8,16 @@ from typing import Any
 
 import sympy as sp
 
-from gnr.proofs.kit.claim import Claim, Finding, Mutant, Verdict, all_of, refuted, undecided
+from gnr.proofs.kit.claim import (
+    Claim,
+    Finding,
+    Mutant,
+    Verdict,
+    all_of,
+    refuted,
+    undecided,
+    unsettled,
+)
 from gnr.proofs.kit.class_blind import (
     PATIENCE,
     SERVED,
@@ -183,7 +192,7 @@ def plan_is_attained(short_of: str = "plan") -> Finding:
         time_averages_cannot_beat_the_share(model),
     )
     if derived.verdict is not Verdict.PROVED:
-        return derived
+        return unsettled(derived)
     here = plan.numbers
     work, earned = work_and_earnings(model)
     load, room = here.of(work), here.of(capacity(model))

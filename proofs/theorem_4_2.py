@@ -6,7 +6,17 @@ from typing import Any
 import sympy as sp
 
 from gnr.proofs.base_trajectory import base_rates
-from gnr.proofs.kit.claim import Claim, Finding, Mutant, Verdict, all_of, proved, refuted, undecided
+from gnr.proofs.kit.claim import (
+    Claim,
+    Finding,
+    Mutant,
+    Verdict,
+    all_of,
+    proved,
+    refuted,
+    undecided,
+    unsettled,
+)
 from gnr.proofs.kit.drift import CONTROLS, drift, revenue_rate
 from gnr.proofs.kit.exact import equal, equivalent, nonnegative, over_classes, product
 from gnr.proofs.kit.symbols import (
@@ -119,7 +129,7 @@ def prefill_is_always_full(after: str = "t ≥ 0") -> Finding:
     net = drift(model, State(0, path, 0, 0, 0)).prefill.subs(CONTROLS["U_p"], rates.arrival_rate)
     follows = equal(path.diff(TIME), net, "x_i = λ_i/μ_p,i (1 - exp(-μ_p,i t)) follows the network")
     if follows.verdict is not Verdict.PROVED:
-        return follows
+        return unsettled(follows)
     slots = sum(values.full_prefill)
     free = " + ".join(
         f"{float(most):.4g} exp(-{float(rate):.4g} t)"

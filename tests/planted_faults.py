@@ -16,6 +16,7 @@ import gnr
 import gnr.proofs.proving
 from gnr import network, rates
 from gnr.models import constraints, objectives
+from gnr.verdicts import ClaimVerdict
 
 PROCESSES = ("A", "B_p", "U_p", "S_p", "B_d", "U_dm", "U_ds", "S_dm", "S_ds", "M_sm", "M_ms")
 
@@ -23,7 +24,12 @@ Fault = Callable[[pytest.MonkeyPatch], None]
 
 
 def verdicts(fault: Fault, claim_ids: list[str], anew: bool = True) -> dict[str, str]:
-    """Return the label of each claim with a fault in place.
+    """Return the label of each claim with a fault in place."""
+    return {each.id: each.label for each in judged(fault, claim_ids, anew)}
+
+
+def judged(fault: Fault, claim_ids: list[str], anew: bool = True) -> list[ClaimVerdict]:
+    """Return the verdict on each claim with a fault in place.
 
     With `anew` the proofs are imported once more under the fault, so that what a module
     computes when it is imported has the fault too.
@@ -32,7 +38,7 @@ def verdicts(fault: Fault, claim_ids: list[str], anew: bool = True) -> dict[str,
         fault(patch)
         with imported_anew() if anew else nullcontext():
             check_claim = importlib.import_module("gnr.proofs.proving").check_claim
-            return {each: check_claim(each, faults=False).label for each in claim_ids}
+            return [check_claim(each, faults=False) for each in claim_ids]
 
 
 @contextmanager

@@ -80,6 +80,14 @@ def all_of(*findings: Finding) -> Finding:
     return Finding(Verdict.PROVED, evidence, ", ".join(restrictions))
 
 
+def unsettled(premises: Finding) -> Finding:
+    """Return the finding of a refutation one of whose premises is not proved: undecided.
+
+    A premise that fails says nothing of the claim, whatever it says of the model.
+    """
+    return undecided(*(f"a premise fails: {line}" for line in premises.evidence))
+
+
 def _lines(findings: Iterable[Finding]) -> tuple[str, ...]:
     return tuple(line for each in findings for line in each.evidence)
 
