@@ -28,7 +28,7 @@ from gnr.proofs.kit.exact_instances import (
 )
 from gnr.proofs.kit.steady_state import program, solve_for
 from gnr.proofs.kit.symbols import BATCH, STATE, Model, general_class
-from gnr.proofs.kit.totals import Total
+from gnr.proofs.kit.totals import Total, written_out
 
 TAKEN = sp.Symbol("z_i", nonnegative=True)
 """What a knapsack takes of class i: prefill occupancy of the requests that get decoded."""
@@ -215,6 +215,9 @@ def prefills_can_be_raised(fraction: Any, share: Any) -> Finding:
             [product(taken - arriving), product(below)],
             [taken - arriving, below, above],
             "from (D12), sum z_i = sum lambda_i/mu_p,i: it is X_b, the plan of D4/split fits",
+            witness_of_given=dict.fromkeys(
+                written_out(MOST + taken + arriving, 1).free_symbols, sp.Integer(1)
+            ),
         ),
     )
 

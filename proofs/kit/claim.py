@@ -70,7 +70,14 @@ def all_of(*findings: Finding) -> Finding:
     """Return the finding of a claim that needs every one of `findings`.
 
     One refuted part refutes it; otherwise one undecided part leaves it undecided.
+
+    Raises
+    ------
+    ValueError
+        If there are no findings: nothing is proved by nothing.
     """
+    if not findings:
+        raise ValueError("no findings to join")
     evidence = _lines(findings)
     for verdict in (Verdict.REFUTED, Verdict.UNDECIDED):
         parts = [each for each in findings if each.verdict is verdict]

@@ -31,7 +31,7 @@ def equal(left: Any, right: Any, says: str = "") -> Finding:
     says
         The step in words, for the evidence.
     """
-    difference = sp.sympify(left) - sp.sympify(right)
+    difference = _differentiated(sp.sympify(left) - sp.sympify(right))
     if vanishes(difference):
         return proved(says or f"{sp.sstr(left)} = {sp.sstr(right)}")
     for classes in CLASS_COUNTS:
@@ -41,6 +41,11 @@ def equal(left: Any, right: Any, says: str = "") -> Finding:
             if value.is_number and value.is_zero is False:
                 return refuted(f"{says}: the sides differ by {value}{_told(point)}".lstrip(": "))
     return undecided(f"{says}: neither shown equal nor told apart".lstrip(": "))
+
+
+def _differentiated(expression: Any) -> Any:
+    """Return an expression with its derivatives carried out, as far as they can be."""
+    return expression.xreplace({each: each.doit() for each in expression.atoms(sp.Derivative)})
 
 
 def vanishes(expression: Any) -> bool:
@@ -96,11 +101,13 @@ def nonnegative(
     given: Sequence[Any] = (),
     says: str = "",
     witness: Mapping[Any, Any] | None = None,
+    witness_of_given: Mapping[Any, Any] | None = None,
 ) -> Finding:
     r"""Return whether `goal` is at least 0, by an explicit certificate.
 
     Proved if `goal` equals the sum of `terms` identically and every factor of every term is
-    nonnegative: by the assumptions of its symbols or because it is one of `given`.
+    nonnegative: by the assumptions of its symbols or because it is one of `given`; and if there
+    is a point where all of `given` hold, as from a contradiction anything would follow.
 
     Parameters
     ----------
@@ -115,6 +122,13 @@ def nonnegative(
         The step in words.
     witness
         A rational point at which a false claim fails; otherwise some are tried.
+    witness_of_given
+        A rational point with one class, ``_1``, where `given` holds; otherwise some are tried.
+
+    Raises
+    ------
+    ValueError
+        If a witness is not what it should be.
     """
     terms = list(terms)
     unknown = [
@@ -128,12 +142,26 @@ def nonnegative(
         )
     ]
     if not unknown and vanishes(goal - sp.Add(*(each.expression for each in terms))):
+        if not _compatible(given, witness_of_given):
+            return undecided(f"{says}: no point found where the hypotheses hold".lstrip(": "))
         return proved(says or f"{sp.sstr(goal)} is a sum of nonnegative terms")
     failure = below_zero(goal, given, witness)
     if failure is not None:
         return refuted(f"{says}: {failure}".lstrip(": "))
     reason = f"sign of {sp.sstr(unknown[0])} unknown" if unknown else "certificate does not add up"
     return undecided(f"{says}: {reason}".lstrip(": "))
+
+
+def _compatible(given: Sequence[Any], witness: Mapping[Any, Any] | None) -> bool:
+    """Tell whether a point is found where all of `given` are nonnegative, with one class."""
+    hypotheses = [expression for each in given for expression in _for_every_class(each, 1)]
+    if witness is not None:
+        _check_signs(witness)
+    points = _points(sp.Integer(0), hypotheses) if witness is None else [dict(witness)]
+    found = any(all(e.xreplace(p).is_nonnegative for e in hypotheses) for p in points)
+    if witness is not None and not found:
+        raise ValueError("the hypotheses do not hold at their witness")
+    return found
 
 
 def equivalent(
@@ -171,7 +199,14 @@ def below_zero(
     """Return an exact point where all of `given` are nonnegative and `goal` is not, in words.
 
     Searches small numbers of classes; None if nothing was found, which proves nothing.
+
+    Raises
+    ------
+    ValueError
+        If the witness is not a point that the assumptions of its symbols allow.
     """
+    if witness is not None:
+        _check_signs(witness)
     tried: tuple[Any, ...] = ()
     for classes in CLASS_COUNTS if witness is None else (max(CLASS_COUNTS),):
         hypotheses = [
@@ -202,14 +237,23 @@ def _for_every_class(expression: Any, classes: int) -> list[Any]:
 
 def _without_functions(expression: Any) -> Any:
     """Return an expression with a symbol in place of each function of time and derivative."""
-    for kind, prefix in ((sp.Derivative, "d"), (AppliedUndef, "")):
+    for kind in (sp.Subs, sp.Derivative, AppliedUndef):
         names = {}
         for each in expression.atoms(kind):
-            function = each.expr if kind is sp.Derivative else each
-            sign = function.is_nonnegative if kind is AppliedUndef else None
-            names[each] = sp.Symbol(prefix + function.func.__name__, nonnegative=sign, real=True)
+            sign = each.is_nonnegative if kind is AppliedUndef else None
+            names[each] = sp.Symbol(sp.sstr(each), nonnegative=sign, real=True)
         expression = expression.xreplace(names)
     return expression
+
+
+def _check_signs(point: Mapping[Any, Any]) -> None:
+    """Raise ValueError if a value is not what its symbol is assumed to be."""
+    for symbol, value in point.items():
+        number = sp.sympify(value)
+        for quality in ("integer", "real", "positive", "nonnegative", "negative", "nonpositive"):
+            wanted, found = (getattr(each, f"is_{quality}") for each in (symbol, number))
+            if wanted and not found:
+                raise ValueError(f"{symbol} = {value}, but it is assumed {quality}")
 
 
 def _points(target: Any, hypotheses: Sequence[Any]) -> Iterable[dict[Any, Any]]:
@@ -224,6 +268,14 @@ def _points(target: Any, hypotheses: Sequence[Any]) -> Iterable[dict[Any, Any]]:
 
 
 def _value(symbol: sp.Symbol, draws: random.Random) -> sp.Rational:
+    if symbol.is_negative or symbol.is_nonpositive:
+        opposite = sp.Symbol(
+            symbol.name,
+            integer=symbol.is_integer,
+            positive=symbol.is_negative or None,
+            nonnegative=True,
+        )
+        return -_value(opposite, draws)
     if symbol.is_integer:
         return sp.Integer(draws.choice((2, 3, 4, 8, 16)))
     size = sp.Rational(draws.choice((1, 1, 2, 3, 5, 7)), draws.choice((1, 2, 3, 4, 10, 20)))
