@@ -1,6 +1,7 @@
 r"""Lemma 10.12: the decode work that arrives, the decode capacity, and the drift between them."""
 
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any
 
 import sympy as sp
@@ -13,8 +14,8 @@ from gnr.proofs.base_trajectory import (
 )
 from gnr.proofs.kit.claim import Claim, Finding, Mutant, Verdict, all_of, refuted, unsettled
 from gnr.proofs.kit.drift import drift
-from gnr.proofs.kit.exact import equal, nonnegative, product
-from gnr.proofs.kit.symbols import BATCH, STATE, Model, State, general_class
+from gnr.proofs.kit.exact import equal, nonnegative, over_classes, product
+from gnr.proofs.kit.symbols import BATCH, STATE, TIME, Model, State, general_class
 from gnr.proofs.kit.totals import Total, component_derivative
 from gnr.proofs.lemmas_10_7_and_10_10 import (
     PLANNED_PREFILL,
@@ -89,15 +90,20 @@ def plan_is_not_overloaded(backlog: Any = 0, mixed_weight: Any = 1) -> Finding:
     )
 
 
-def work_settles_below_the_plan(times: str = "all t ≥ t_0 of one t_0") -> Finding:
-    """Solve the fluid gate on the base instance from an empty cluster and bound A(t) - A*."""
-    above = all_of(solves_the_model(), obeys_the_gate(), arriving_work_stays_above_the_plan())
+def work_settles_below_the_plan(since: Fraction | None = None) -> Finding:
+    """Solve the fluid gate on the base instance from an empty cluster and bound A(t) - A*.
+
+    `since` is the time in s from which on A(t) ≤ A* is claimed; None claims some such time.
+    """
+    start = AFTER if since is None else since
+    above = all_of(solves_the_model(), obeys_the_gate(), arriving_work_stays_above_the_plan(start))
     if above.verdict is not Verdict.PROVED:
         return unsettled(above)
     return refuted(
-        f"A(t) ≤ A* for {times}: base instance from x = 0, q_p = (1/2, 0)",
+        f"A(t) ≤ A* for all t ≥ {'t_0 of one t_0' if since is None else f'{since} s'}: base "
+        "instance from x = 0, q_p = (1/2, 0)",
         *above.evidence[-4:],
-        f"so A(t) > A* for all t ≥ {AFTER} s ({float(AFTER)} s), and A(t) → A*",
+        f"so A(t) > A* for all t ≥ {start} s ({float(start)} s), and A(t) → A*",
     )
 
 
@@ -119,16 +125,37 @@ def lost_work(model: Model) -> Any:
     return -contribution(model, "B_d")
 
 
-def drift_with_a_vanishing_excess(excess: Any = EXCESS, slots_full: bool = True) -> Finding:
-    """Bound the drift where q_d > 0 by the excess of A(t) over the plan, less abandonment."""
+def drift_with_a_vanishing_excess(
+    excess: Any = EXCESS, slots_full: bool = True, fits: bool = True
+) -> Finding:
+    """Bound the drift where q_d > 0 by the excess of A(t) over the plan, less abandonment.
+
+    The excess is at least A(t) - A*, and vanishes with the shift of x. `fits` is A* ≤ C*.
+    """
     model = general_class()
-    spare = capacity(model) - PLANNED_WORK
+    spare, over = capacity(model) - PLANNED_WORK, EXCESS - (ARRIVING - PLANNED_WORK)
     goal = excess - lost_work(model) - drift_of_full_slots(slots_full, model)
-    return nonnegative(
-        goal,
-        [product(spare), product(EXCESS - (ARRIVING - PLANNED_WORK))],
-        given=[spare, EXCESS - (ARRIVING - PLANNED_WORK)],
-        says="dW_d/dt ≤ ε(t) - Σ θ_i/μ_m,i q_d,i with ε(t) = (A(t) - A*)^+, if A* ≤ C*",
+    moved = arriving_work(model, PLAN.prefill + SHIFT) - arriving_work(model, PLAN.prefill)
+    size = sp.Symbol("h_i", nonnegative=True)
+    bound = Total(model.rates.decode_work * size)
+    within = [size - SHIFT, size + SHIFT]
+    return all_of(
+        nonnegative(
+            goal,
+            [product(spare), product(over)],
+            given=[spare, over] if fits else [over],
+            says="dW_d/dt ≤ ε(t) - Σ θ_i/μ_m,i q_d,i with ε(t) = (A(t) - A*)^+, if A* ≤ C*",
+        ),
+        *(
+            nonnegative(
+                bound - sign * moved,
+                [over_classes(model.rates.decode_work, size - sign * SHIFT)],
+                given=within,
+                says=f"{'A(t) - A*' if sign > 0 else 'A* - A(t)'} ≤ Σ C φ_i |x_i(t) - x_i*|",
+            )
+            for sign in (1, -1)
+        ),
+        equal(bound.subs(size, 0), 0, "which vanishes as x(t) → x*, and so does ε(t)"),
     )
 
 
@@ -186,24 +213,29 @@ CLAIMS = (
         latex=r"\exists t_0:\ A(t)\le A^\star\quad(t\ge t_0)",
         source="THEORY 8.4, Lemma 10.12 by Lemma 10.1",
         check=work_settles_below_the_plan,
-        mutants=(
-            Mutant("already from the start", lambda: work_settles_below_the_plan("all t ≥ 0")),
-        ),
+        mutants=(Mutant("from 1 s on", lambda: work_settles_below_the_plan(Fraction(1))),),
     ),
     Claim(
         id="L10.12-c/corrected",
-        statement="While decodes wait, the work falls but for an excess that vanishes with time.",
+        statement="If prefills reach the plan and it does not overload decode, the work falls "
+        "while decodes wait, but for an excess that vanishes with time.",
         latex=(
             r"q_d>0\ \Rightarrow\ \dot W_d\le\varepsilon(t)-\sum_i\tfrac{\theta_i}{"
             r"\mu_{m,i}}q_{d,i},"
             r"\quad\varepsilon(t)=(A(t)-A^\star)^+\to0"
         ),
         source="THEORY 8.4, repair of Lemma 10.12",
-        assumptions=(sp.Ge(EXCESS, ARRIVING - PLANNED_WORK),),
+        assumptions=(
+            sp.Le(PLANNED_WORK, capacity(general_class()), evaluate=False),
+            sp.Eq(sp.Limit(SHIFT, TIME, sp.oo), 0, evaluate=False),
+        ),
         check=drift_with_a_vanishing_excess,
         mutants=(
             Mutant("no excess, as printed", lambda: drift_with_a_vanishing_excess(excess=0)),
             Mutant("slots not full", lambda: drift_with_a_vanishing_excess(slots_full=False)),
+            Mutant(
+                "a plan that may overload decode", lambda: drift_with_a_vanishing_excess(fits=False)
+            ),
         ),
     ),
     Claim(

@@ -1,24 +1,26 @@
 r"""Lemma 10.7 and Lemma 10.10: full decode slots, and the drift of the weighted decode work."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
+from itertools import product
 from typing import Any
 
 import sympy as sp
 
-from gnr.network import TRANSIENT, Kind, Station
+from gnr.network import TRANSIENT, Station
 from gnr.proofs.kit.claim import Claim, Finding, Mutant, all_of, proved, refuted
+from gnr.proofs.kit.counts import without
 from gnr.proofs.kit.drift import drift, flow
 from gnr.proofs.kit.exact import equal, vanishes
+from gnr.proofs.kit.paths import after, edges
 from gnr.proofs.kit.symbols import BATCH, STATE, TIME, TRAJECTORY, Model, State, general_class
 from gnr.proofs.kit.totals import Total, component_derivative
-
-DECODING = (Station.DECODE_BUFFER, Station.MIXED_DECODE, Station.SOLO_DECODE)
-"""Stations whose requests count in the decode work."""
 
 PLANNED_PREFILL = sp.Symbol("xstar", positive=True)
 """x*, the fraction of GPUs that stay mixed."""
 
-Router = Callable[[str, Any, Any], tuple[Any, Any]]
+WAITING_AT_START, FREE_AT_START = sp.symbols("q_d(0) free(0)", nonnegative=True)
+"""Waiting decodes and free decode slots per GPU at time 0."""
 
 
 def mixed_slots() -> Any:
@@ -31,52 +33,84 @@ def solo_slots() -> Any:
     return BATCH * (1 - PLANNED_PREFILL)
 
 
-def decode_events(model: Model) -> dict[str, str]:
-    """Return what each clock of the network does to the decode side: arrives, leaves, frees."""
-    events = {}
-    for (_, origin), (_, target), process in model.network.edges(keys=True):
-        transition = model.network.edges[(0, origin), (0, target), process]["transition"]
-        if transition.kind is not Kind.PRIMITIVE:
-            continue
-        if target is Station.DECODE_BUFFER:
-            events[process] = "arrives"
-        elif origin is Station.DECODE_BUFFER:
-            events[process] = "leaves"
-        elif origin in DECODING:
-            events[process] = "frees"
-    return events
+Load = tuple[Any, Any, Any]
+"""Waiting decodes, free mixed and free solo slots; also what a move adds to each."""
+
+Router = Callable[[Load, Load, Mapping[Load, str]], Load]
+"""What a router makes of a load and an event, with the moves that the network has."""
+
+EVENTS: dict[Load, str] = {
+    (1, 0, 0): "a prefill is finished",
+    (-1, 0, 0): "a waiting decode gives up",
+    (0, 1, 0): "a mixed decode is finished",
+    (0, 0, 1): "a solo decode is finished",
+}
+TO_MIXED: Load = (-1, -1, 0)
+TO_SOLO: Load = (-1, 0, -1)
+"""What it does to send a waiting decode to a mixed, or to a solo, slot."""
 
 
-def work_conserving(event: str, waiting: Any, free: Any) -> tuple[Any, Any]:
-    """Return waiting decodes and free slots after an event, by Algorithm 3."""
-    if event == "arrives":
-        return (waiting, free - 1) if free.is_positive else (waiting + 1, free)
-    if event == "leaves":
-        return waiting - 1, free
-    return (waiting - 1, free) if waiting.is_positive else (waiting, free + 1)
+def moves_of_decodes(model: Model) -> dict[Load, str]:
+    """Return the processes of the network that change the load, by what they add to it."""
+    nobody = State(0, 0, 0, 0, 0)
+    jumps = {process: after(model, nobody, {process: 1}) for process in edges(model)}
+    added = {p: (j.decode_buffer, -j.mixed_decode, -j.solo_decode) for p, j in jumps.items()}
+    return {move: process for process, move in added.items() if any(move)}
 
 
-def never_pulling(event: str, waiting: Any, free: Any) -> tuple[Any, Any]:
+def moved(load: Load, *moves: Load) -> Load:
+    """Return a load after moves."""
+    waiting, mixed, solo = (sp.Add(*parts) for parts in zip(load, *moves, strict=True))
+    return waiting, mixed, solo
+
+
+def work_conserving(load: Load, event: Load, known: Mapping[Load, str]) -> Load:
+    """Return the load after an event by Algorithm 3: one who waits takes a slot that is free.
+
+    The router can only make the moves that are edges of the network, those of `known`.
+    """
+    waiting, mixed, solo = moved(load, event)
+    for move, free in ((TO_SOLO, solo), (TO_MIXED, mixed)):
+        if move in known and waiting.is_positive and free.is_positive:
+            return moved((waiting, mixed, solo), move)
+    return waiting, mixed, solo
+
+
+def never_pulling(load: Load, event: Load, known: Mapping[Load, str]) -> Load:
     """Return the same for a router that leaves a freed slot to the next arrival."""
-    return (waiting, free + 1) if event == "frees" else work_conserving(event, waiting, free)
+    freed = event in ((0, 1, 0), (0, 0, 1))
+    return moved(load, event) if freed else work_conserving(load, event, known)
 
 
-def slots_are_full_while_a_decode_waits(router: Router = work_conserving) -> Finding:
+def slots_are_full_while_a_decode_waits(
+    router: Router = work_conserving, at_start: bool = True, model: Model | None = None
+) -> Finding:
     """Follow the product of waiting decodes and free slots through every event of the chain.
 
-    It stays 0 for every n; divided by n^2 it is continuous in the state, so it is 0 in the
-    limit, where both free capacities are nonnegative.
+    If it is 0 at the start it stays 0 for every n; divided by n^2 it is continuous in the state,
+    so it is 0 in the limit, where both free capacities are nonnegative. `at_start` False drops
+    the hypothesis on the start.
     """
-    more = sp.Symbol("k", integer=True, nonnegative=True)
+    known = moves_of_decodes(model or general_class())
+    more = sp.Symbol("k", integer=True, nonnegative=True) + 1
     none = sp.Integer(0)
+    loads = [(more, none, none), *product((none,), (none, more), (none, more))]
+    if not at_start:
+        loads.append((more, more, more))
     parts = []
-    for process, event in decode_events(general_class()).items():
-        for waiting, free in ((more + 1, none), (none, more + 1), (none, none)):
-            if event == "leaves" and waiting == 0:
+    for event, text in EVENTS.items():
+        if event not in known:
+            return refuted(f"no edge of the network by which {text}")
+        for load in loads:
+            if load[0] + event[0] == -1:
                 continue
-            after = router(event, waiting, free)
-            text = f"{process} at (waiting, free) = ({waiting}, {free}) leads to {after}"
-            parts.append(proved(text) if vanishes(after[0] * after[1]) else refuted(text))
+            waiting, mixed, solo = router(load, event, known)
+            told = (
+                f"{known[event]} at (waiting, free mixed, free solo) = {load} leads to "
+                f"{(waiting, mixed, solo)}"
+            )
+            idle = waiting * (mixed + solo)
+            parts.append(proved(told) if vanishes(idle) else refuted(told))
     q, free = sp.Symbol("q_d", positive=True), sp.Symbol("free", real=True)
     limit = sp.solve(q * free, free)
     parts.append(
@@ -85,6 +119,10 @@ def slots_are_full_while_a_decode_waits(router: Router = work_conserving) -> Fin
         else refuted(f"free slots {limit}")
     )
     return all_of(*parts, _capacities_of_the_groups())
+
+
+def _slots_without_the_edge(process: str) -> Finding:
+    return slots_are_full_while_a_decode_waits(model=without(general_class(), process))
 
 
 def _capacities_of_the_groups() -> Finding:
@@ -203,14 +241,26 @@ def _count_of_waiting_twice(model: Model, state: State) -> Any:
 CLAIMS = (
     Claim(
         id="L10.7-a",
-        statement="While decodes wait, every decode slot of both fixed groups is taken.",
-        latex=r"q_d>0\ \Rightarrow\ y_m=x^\star(B-1),\quad y_s=(1-x^\star)B",
+        statement="If no decode slot is free beside a waiting decode at the start, a "
+        "work-conserving router keeps it so: while decodes wait, every decode slot of both fixed "
+        "groups is taken.",
+        latex=r"q_d(0)\,[x^\star(B-1)-y_m(0)+(1-x^\star)B-y_s(0)]=0:\quad "
+        r"q_d>0\ \Rightarrow\ y_m=x^\star(B-1),\quad y_s=(1-x^\star)B",
         source="THEORY 8.4, Lemma 10.7; Algorithms 1 and 3",
+        assumptions=(sp.Eq(WAITING_AT_START * FREE_AT_START, 0),),
         check=slots_are_full_while_a_decode_waits,
         mutants=(
             Mutant(
                 "a freed slot waits for the next finished prefill",
                 lambda: slots_are_full_while_a_decode_waits(never_pulling),
+            ),
+            Mutant(
+                "slots free beside waiting decodes at the start",
+                lambda: slots_are_full_while_a_decode_waits(at_start=False),
+            ),
+            *(
+                Mutant(f"edge {process} missing", partial(_slots_without_the_edge, process))
+                for process in ("S_p", "S_dm", "S_ds", "U_dm", "U_ds")
             ),
         ),
         cites=("continuous mapping theorem",),

@@ -204,7 +204,8 @@ CLAIMS = (
         id="R4.1-chain",
         statement=(
             "Gate-and-route earns R* in the limit if all θ_i > 0, the plan is an optimum with "
-            "q_d* = 0 (as exists if κ ≥ (B-1)/B), and classes are equally patient or κ = 1."
+            "q_d* = 0 (as exists if κ ≥ (B-1)/B), classes are equally patient or κ = 1, and no "
+            "decode slot is free beside a waiting decode at the start."
         ),
         latex=r"\lim_{T\to\infty}\lim_{n\to\infty}R^n(T;\pi^{n,\star})=R^\star",
         source="THEORY 7, Theorem 4.1 repaired; section 8.4",

@@ -210,8 +210,8 @@ def plan_is_attained(short_of: str = "plan") -> Finding:
         f"with q_d = 0 imposed: {shown(lean.value)}",
         f"work of the plan {shown(load)} against capacity {shown(room)}: the buffer cannot stay "
         f"empty, so both groups are full at rest and f = C*/A = {shown(room / load)}, unique",
-        f"attained at rest: {shown(attained)}; on any trajectory with x = x* no more in the "
-        "long run",
+        f"attained at rest: {shown(attained)}, less than {shown(promised)}; on any trajectory with "
+        "x = x* no more in the long run",
     )
 
 
@@ -348,7 +348,8 @@ CLAIMS = (
     Claim(
         id="T4.1-a/corrected",
         statement="If kappa ≥ (B-1)/B and all classes are impatient, some planned optimum has no "
-        "decode backlog, and its decode work is at most the capacity C*.",
+        "decode backlog, and its decode work is at most the capacity C*. These are what Theorem "
+        "4.1 needs; the theorem itself, from such a plan, is row R4.1-chain.",
         latex=r"\kappa\ge\tfrac{B-1}B,\ \theta_i>0\ \Rightarrow\ \exists\,q_d^\star=0,\ "
         r"A^\star\le C^\star",
         source="THEORY 8.4, Proposition 3.2, Algorithm 0",
