@@ -99,6 +99,7 @@ EXAMPLE = "says that an example exists; its instance remains one under the fault
 
 STILL_TRUE = {
     "any_solo_decode_rate": {
+        "PI-IP/bound": "the chain at any speeds bounds those who decode in place at these",
         "P3.2-t": EXAMPLE,
         "PI-IP/light-load": EXAMPLE,
         "T4.2-a": SAME_FOR_ALL,
