@@ -6,7 +6,7 @@ import sympy as sp
 
 from gnr import rates as formulas
 from gnr.proofs.kit.claim import Claim, Finding, Mutant, all_of, proved, refuted
-from gnr.proofs.kit.exact import equal, nonnegative, product
+from gnr.proofs.kit.exact import equal, positive, product
 from gnr.proofs.kit.symbols import SOLO_TIME
 from gnr.proofs.kit.totals import Total
 
@@ -87,7 +87,7 @@ def likelihood_is_greatest_at(inverted: bool = False, shape: int = 1) -> Finding
     fitted = mean if inverted else 1 / mean
     return all_of(
         equal(likelihood.diff(rate).subs(rate, fitted), 0, "the score vanishes at 1/mean"),
-        nonnegative(
+        positive(
             -likelihood.diff(rate, 2),
             [product(observations, 1 / rate**2)],
             says="the second derivative is -n/mu^2 < 0: no other maximum",

@@ -8,7 +8,7 @@ from typing import Any
 import sympy as sp
 
 from gnr.proofs.kit.claim import Claim, Finding, Mutant, all_of, proved, refuted, undecided
-from gnr.proofs.kit.exact import equal, nonnegative, over_classes, product
+from gnr.proofs.kit.exact import equal, nonnegative, over_classes, positive, product
 from gnr.proofs.kit.totals import Total, numbered
 
 RATE = sp.Symbol("mu_i", positive=True)
@@ -153,7 +153,7 @@ def zero_is_simple(mass: Any = 1) -> Finding:
             delta.subs(POINT, 0) * steepness,
             "the characteristic polynomial has slope mu_1 ... mu_I sum v_i/mu_i at its root 0",
         ),
-        nonnegative(steepness, [over_classes(weight, 1 / RATE)], says="that slope is positive"),
+        positive(steepness, [over_classes(weight, 1 / RATE)], says="that slope is positive"),
     )
 
 
@@ -189,9 +189,10 @@ def modulus_below_one(real: sp.Symbol = REAL) -> Finding:
             [product(IMAGINARY**2)],
             says="|lambda + mu_i|^2 - (Re lambda + mu_i)^2 = (Im lambda)^2",
         ),
-        nonnegative(
-            whole - RATE**2 - size,
-            [product(2, RATE, real)],
+        positive(
+            whole - RATE**2,
+            [product(size), product(2, RATE, real)],
+            strictly=[size],
             says="|lambda + mu_i|^2 - mu_i^2 = |lambda|^2 + 2 mu_i Re lambda > 0 off lambda = 0",
         ),
     )
@@ -202,7 +203,7 @@ def no_root_on_the_right(mass: Any = 1, real: sp.Symbol = REAL) -> Finding:
     weight = shares(mass)
     return all_of(
         modulus_below_one(real),
-        nonnegative(
+        positive(
             1 - Total(weight * (1 - GAP)),
             [over_classes(weight, GAP)],
             given=(1 - GAP,),

@@ -173,9 +173,21 @@ def spread_is_linear(lower_bound: bool = True, all_pairs: bool = True) -> Findin
     least, middle, most, limit = sp.symbols("v_least v_middle v_most eta_k", real=True)
     bounds = [high - one, other - low] if lower_bound else [high - one]
     extremes = [most - one, other - least]
-    rows = [limit - (most - least)]
+    chosen = (high - low).subs({high: most, low: least})
+    kept = equal(
+        chosen,
+        (one - other).subs({one: most, other: least}),
+        "so if every ordered pair keeps to eta_k, then so does high - low for some low and high",
+    )
     if not all_pairs:
         rows = [limit - (most - middle), limit - (middle - least)]
+        kept = nonnegative(
+            limit - chosen,
+            [product(each) for each in rows],
+            given=rows,
+            witness={most: 2, middle: 1, least: 0, limit: 1},
+            says="neighbours keep to eta_k",
+        )
     return all_of(
         nonnegative(
             (high - low) - (one - other),
@@ -190,12 +202,12 @@ def spread_is_linear(lower_bound: bool = True, all_pairs: bool = True) -> Findin
             says="low = least, high = most is allowed and is itself a difference, the greatest",
         ),
         nonnegative(
-            limit - (most - least),
-            [product(limit - (most - least))],
-            given=rows,
-            witness={most: 2, middle: 1, least: 0, limit: 1},
-            says="hence high - low ≤ eta_k can be met iff every ordered pair keeps to eta_k",
+            limit - (one - other),
+            [product(limit - (high - low)), *map(product, bounds)],
+            given=[limit - (high - low), *bounds],
+            says="if high - low ≤ eta_k, every ordered pair keeps to eta_k",
         ),
+        kept,
     )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import sympy as sp
 
 from gnr.proofs.kit.claim import Claim, Finding, Mutant, all_of
-from gnr.proofs.kit.drift import drift
+from gnr.proofs.kit.drift import CONTROLS, drift
 from gnr.proofs.kit.exact import equal
 from gnr.proofs.kit.pools import (
     MIXED,
@@ -37,11 +37,22 @@ def share_needs_only_the_solo_pool(lost: Any = PLAN.decode_buffer) -> Finding:
         * PLAN.solo_decode
         / (rates.prefill * PLAN.prefill - rates.patience_rate * lost)
     )
-    return equal(
-        solo_share(model),
-        stated.subs(planned_prefill(model)),
-        "(U7) is (U8) where the decode balance holds",
+    printed = printed_share()
+    return all_of(
+        equal(solo_share(model), printed, "(U7) from the network: the solo part of completions"),
+        equal(
+            printed,
+            stated.subs(planned_prefill(model)),
+            "(U7) is (U8) where the decode balance holds",
+        ),
     )
+
+
+def printed_share() -> Any:
+    """Return the chance of the solo pool as (U7) is printed, by the rates."""
+    rates = general_class().rates
+    mixed, solo = rates.mixed_decode * PLAN.mixed_decode, rates.solo_decode * PLAN.solo_decode
+    return solo / (mixed + solo)
 
 
 def planned_pool(pool: Pool, buffer_share: Any = None) -> PoolFlows:
@@ -55,17 +66,24 @@ def planned_pool(pool: Pool, buffer_share: Any = None) -> PoolFlows:
 
 def each_pool_is_in_balance(buffer_share: Any = None) -> Finding:
     """Send (U7) and (U9) through the split network: inflow, losses, completions cancel."""
-    x = planned_prefill(general_class())
+    rates, x = general_class().rates, planned_prefill(general_class())
+    printed = printed_share()
     parts = []
-    for pool in BOTH:
+    for pool, share, rate in (
+        (MIXED, 1 - printed, rates.mixed_decode),
+        (SOLO, printed, rates.solo_decode),
+    ):
         flows = planned_pool(pool, buffer_share)
-        parts.append(
+        inflow, done = share * rates.prefill * PLAN.prefill, rate * PLAN.at(pool.station)
+        parts += [
+            equal(flows.inflow, inflow, f"{pool.station}: inflow of the plan"),
+            equal(flows.completed, done, f"{pool.station}: completions of the plan"),
             equal(
-                (flows.inflow - flows.completed).subs(x),
+                (inflow - done).subs(x),
                 flows.lost,
                 f"{pool.station}: planned inflow − completions = theta_i times its buffer",
-            )
-        )
+            ),
+        ]
     return all_of(*parts)
 
 
@@ -105,6 +123,8 @@ def pool_buffers_make_up_the_buffer(mixed_share: sp.Expr = MIXED.share) -> Findi
             drift(model, whole).decode_buffer,
             "q_d,m + q_d,s moves as q_d",
         ),
+        equal(mixed.admitted, CONTROLS["U_dm"], "u_d,m takes from q_d,m"),
+        equal(solo.admitted, CONTROLS["U_ds"], "u_d,s takes from q_d,s"),
         equal(mixed.lost, patience * MIXED.buffer, "b_d,m loses theta_i q_d,m"),
         equal(solo.lost, patience * SOLO.buffer, "b_d,s loses theta_i q_d,s"),
     )

@@ -30,6 +30,9 @@ PREFILLS, MIXED, SOLO = sp.symbols("X Y_m Y_s", nonnegative=True)
 DECODES = sp.Symbol("d_i", nonnegative=True)
 """Decodes on GPU i, or on the GPU of event i."""
 
+ON_ONE = sp.Symbol("X_i", nonnegative=True)
+"""Prefills on GPU i, at most one."""
+
 HOLDING = sp.Symbol("Delta_i", nonnegative=True)
 """How long the counts stay as they are, the i-th time."""
 
@@ -87,7 +90,12 @@ def service_is_bounded(
     free, mixed_room, solo_room = gaps
     return all_of(
         *on_gpus,
-        at_most(PREFILLS, GPUS, [free], gaps, "X ≤ n"),
+        nonnegative(
+            capacity_gaps(slots, Total(1), Total(ON_ONE), 0, 0)[0],
+            [over_classes(1 - ON_ONE)],
+            [1 - ON_ONE],
+            "X ≤ n: what (P12) leaves is the sum over GPUs of 1 less their prefills",
+        ),
         nonnegative(mixed_bound - MIXED, [product(mixed_room), product(slots - 1, free)],
                     [*gaps, slots - 1], "Y_m ≤ (B-1) X ≤ (B-1) n"),
         nonnegative(solo_bound - SOLO, [product(solo_room), product(slots, PREFILLS)],

@@ -69,15 +69,12 @@ def jumps_are_bounded(
     parts = [mode_changes(model)]
     for process, sizes in _single_events(model).items():
         for size in filter(None, sizes):
-            left = [LARGEST - 1, 1 - size] if size.is_number else [LARGEST - room, given[0]]
-            parts.append(
-                nonnegative(
-                    LARGEST - events * size,
-                    [product(each) for each in left],
-                    given,
-                    f"{process}: a coordinate moves by {sp.sstr(size)} ≤ max(1, B-1)",
-                )
-            )
+            says = f"{process}: a coordinate moves by {sp.sstr(size)} ≤ max(1, B-1)"
+            if size.is_number:
+                parts.append(equal(events * size, 1, says))
+                continue
+            left = [product(LARGEST - room), product(given[0])]
+            parts.append(nonnegative(LARGEST - events * size, left, given, says))
     return all_of(*parts)
 
 

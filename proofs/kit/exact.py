@@ -11,7 +11,7 @@ from typing import Any
 import sympy as sp
 from sympy.core.function import AppliedUndef
 
-from gnr.proofs.kit.claim import Finding, proved, refuted, undecided
+from gnr.proofs.kit.claim import Finding, Verdict, proved, refuted, undecided
 from gnr.proofs.kit.totals import Total, of_one_class, written_out
 
 TRIALS = 400
@@ -150,6 +150,30 @@ def nonnegative(
         return refuted(f"{says}: {failure}".lstrip(": "))
     reason = f"sign of {sp.sstr(unknown[0])} unknown" if unknown else "certificate does not add up"
     return undecided(f"{says}: {reason}".lstrip(": "))
+
+
+def positive(
+    goal: Any,
+    terms: Iterable[Term],
+    given: Sequence[Any] = (),
+    strictly: Sequence[Any] = (),
+    says: str = "",
+) -> Finding:
+    r"""Return whether `goal` is above 0, by a certificate with a term that is.
+
+    Parameters
+    ----------
+    goal, terms, given, says
+        As in `nonnegative`.
+    strictly
+        Expressions that the claim assumes to be positive.
+    """
+    terms = list(terms)
+    finding = nonnegative(goal, terms, [*given, *strictly], says)
+    above = any(all(f.is_positive or f in strictly for f in each.factors) for each in terms)
+    if finding.verdict is Verdict.PROVED and not above:
+        return undecided(f"{says}: no term of the certificate is positive".lstrip(": "))
+    return finding
 
 
 def _compatible(given: Sequence[Any], witness: Mapping[Any, Any] | None) -> bool:

@@ -61,9 +61,9 @@ EDGE_FAULTS = {
     " L10.7-a FL-revenue FL-pyomo FL-objectives FL-variants",
     "B_d": f"L10.7-a M-j M-l M-n T3.1-b T3.1-c T3.1-d T3.1-i L10.12-d T13-a T13-d {FLUID}"
     " FL-pyomo FL-variants",
-    "U_dm": "L10.7-a M-i M-j T3.1-b T3.1-c T3.1-d FL-drift FL-balances FL-steady",
-    "U_ds": "L10.7-a M-i M-j T3.1-b T3.1-c T3.1-d FL-drift FL-balances FL-steady",
-    "S_dm": f"L10.7-a M-f M-i T3.1-i L10.10-d L10.12-b L10.12-d {FLUID}"
+    "U_dm": "L10.7-a T13-d M-i M-j T3.1-b T3.1-c T3.1-d FL-drift FL-balances FL-steady",
+    "U_ds": "L10.7-a T13-d M-i M-j T3.1-b T3.1-c T3.1-d FL-drift FL-balances FL-steady",
+    "S_dm": f"L10.7-a T13-a T13-b M-f M-i T3.1-i L10.10-d L10.12-b L10.12-d {FLUID}"
     " FL-revenue FL-pyomo FL-objectives FL-variants",
     "S_ds": f"L10.7-a M-f M-i T3.1-i L10.10-d L10.12-b L10.12-d T13-a {FLUID}"
     " FL-revenue FL-pyomo FL-objectives FL-variants",

@@ -4,7 +4,7 @@ import pytest
 import sympy as sp
 
 from gnr.proofs.kit.claim import Verdict, all_of, refuted, unsettled
-from gnr.proofs.kit.exact import below_zero, equal, nonnegative, product
+from gnr.proofs.kit.exact import below_zero, equal, nonnegative, over_classes, positive, product
 from gnr.proofs.kit.totals import Total, component_derivative, numbered, written_out
 
 X = sp.Symbol("x_i", nonnegative=True)
@@ -125,3 +125,15 @@ def test_a_witness_of_the_hypotheses_is_looked_at() -> None:
     assert nonnegative(0, terms, given, witness_of_given={REAL: 100}).label == "proved"
     with pytest.raises(ValueError, match="do not hold"):
         nonnegative(0, terms, given, witness_of_given={REAL: 99})
+
+
+# strict inequalities
+
+
+def test_above_zero_needs_a_term_that_is() -> None:
+    assert positive(A + RATE, [product(A), product(RATE)]).label == "proved"
+    assert positive(Total(X * Y), [over_classes(X, Y)]).label == "undecided"
+    assert positive(Total(Y), [over_classes(Y)]).label == "proved"
+    assert positive(A + REAL, [product(A), product(REAL)], strictly=[REAL]).label == "proved"
+    assert positive(A + REAL, [product(A), product(REAL)], given=[REAL]).label == "undecided"
+    assert positive(A - RATE, [product(A), product(-RATE)]).label == "refuted"
