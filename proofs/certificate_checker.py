@@ -5,45 +5,70 @@
 Needs the standard library only, and nothing of gnr: the linear program is built here, from the
 instance file and the formulas of the paper (eqs. P3, P4, P21, P40, P42). Every number of the file
 is the shortest decimal that denotes its double. Exit code: 0 all holds, 1 something does not, 2 the
-input cannot be used.
+input cannot be used. Names are printed with all but plain ASCII escaped.
 """
 
 import hashlib
 import json
 import re
+import reprlib
 import sys
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
-from typing import Any, TypeAlias
+from typing import Any, TextIO, TypeAlias
 
 Vector: TypeAlias = dict[str, Fraction]
 Row: TypeAlias = tuple[Vector, bool, Fraction]
 """Coefficients by variable; whether the row is ``<=`` and not ``=``; right-hand side."""
 ZERO, ONE = Fraction(0), Fraction(1)
 
+TEXT, FLAG, NUMBER = (str,), (True, False), (int, float, Fraction)
+CERTIFICATE = {
+    "schema_version": (1,), "instance": TEXT, "instance_sha256": TEXT, "overrides": [TEXT],
+    "status": ("optimal", "infeasible"), "scheme": ("bundled", "separate"),
+    "empty_decode_buffer": FLAG, "disaggregated": FLAG, "value": (str, None),
+    "primal": {...: TEXT}, "dual": {...: TEXT}, "unique": (*FLAG, None),
+    "directions": [{...: TEXT}], "checksum": TEXT,
+}  # fmt: skip
+"""The shape of a certificate, as `expect` takes it: every key, and what may stand there."""
+INSTANCE = {
+    "schema_version": (1,), "name": TEXT, "title": TEXT, "source": TEXT, "notes": TEXT,
+    "gpu": {
+        "batch_slots": NUMBER, "chunk_tokens": NUMBER,
+        "iteration_time": {"base": NUMBER, "per_chunk_token": NUMBER, "decode_only": NUMBER},
+    },
+    "prices": {"scheme": TEXT, "prompt_token": NUMBER, "output_token": NUMBER},
+    "classes": [{
+        "name": TEXT, "prompt_tokens": NUMBER, "output_tokens": NUMBER,
+        "arrival_rate": NUMBER, "patience_rate": NUMBER,
+    }],
+    "slis": (list,),
+}  # fmt: skip
+"""The shape of an instance; `notes` and `slis` may be left out, and `slis` must be empty."""
+
 
 def check(certificate: Mapping[str, Any], instance: Mapping[str, Any]) -> list[str]:
     """Return what is wrong with a certificate (JSON) of an instance (TOML); nothing if it is valid.
 
-    A number of the instance may also be a `Fraction`. Raises ValueError, LookupError, TypeError,
-    AttributeError or ArithmeticError if one of the two is not what it should be.
+    A number of the instance may also be a `Fraction`. Raises ValueError if one of the two is not
+    what it should be.
     """
-    if certificate["schema_version"] != 1 or instance["schema_version"] != 1:
-        raise ValueError("the certificate or the instance is of a version unknown here")
+    expect(CERTIFICATE, certificate, "certificate")
+    expect(INSTANCE, {"notes": "", "slis": [], **instance}, "instance")
     content = {key: value for key, value in certificate.items() if key != "checksum"}
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
-    altered = hashlib.sha256(text.encode()).hexdigest() != certificate["checksum"]
-    problems = ["the checksum does not fit: the certificate was altered"] * altered
+    if hashlib.sha256(text.encode()).hexdigest() != certificate["checksum"]:
+        return ["the checksum does not fit: the certificate was altered"]
     if certificate["scheme"] != instance["prices"]["scheme"]:
-        return [*problems, "the instance has another pricing scheme"]
+        return ["the instance has another pricing scheme"]
     objective, rows = program(
         instance, certificate["empty_decode_buffer"], certificate["disaggregated"]
     )
     dual = numbers(certificate["dual"])
     if set(dual) != set(rows):
-        return [*problems, "the multipliers are not those of the rows of this instance"]
-    problems += [f"{name} has a negative multiplier" for name in rows
+        return ["the multipliers are not those of the rows of this instance"]
+    problems = [f"{name} has a negative multiplier" for name in rows
                  if rows[name][1] and dual[name] < 0]  # fmt: skip
     costs = dict.fromkeys(objective, ZERO)
     for row, (coefficients, _, _) in rows.items():
@@ -52,9 +77,11 @@ def check(certificate: Mapping[str, Any], instance: Mapping[str, Any]) -> list[s
     bound = sum((dual[row] * right for row, (_, _, right) in rows.items()), ZERO)
     if certificate["status"] == "infeasible":  # Farkas
         problems += [f"the combined row is negative at {name}" for name in costs if costs[name] < 0]
-        return problems + ["the combined row has no negative bound"] * (bound >= 0)
-    if certificate["status"] != "optimal":
-        raise ValueError("the status is neither optimal nor infeasible")
+        problems += ["the combined row has no negative bound"] * (bound >= 0)
+        rest = [certificate[key] for key in ("value", "primal", "unique", "directions")]
+        return problems + ["it is called infeasible and has an optimum"] * (
+            rest != [None, {}, None, []]
+        )
     costs = {name: costs[name] - objective[name] for name in costs}  # reduced costs
     problems += [f"{name} earns more than it costs" for name in costs if costs[name] < 0]
     value, point = number(certificate["value"]), numbers(certificate["primal"])
@@ -77,16 +104,46 @@ def check(certificate: Mapping[str, Any], instance: Mapping[str, Any]) -> list[s
     return problems
 
 
+def expect(shape: Any, value: Any, place: str) -> None:
+    """Raise ValueError unless a value has a shape, naming the first place where it does not.
+
+    A table has the keys of its shape and no others (``...``: any), a list any number of entries of
+    one shape; a tuple holds what may stand at an end: types, taken exactly, and constants.
+    """
+    wanted = "a table" if isinstance(shape, dict) else "a list"
+    if isinstance(shape, dict) and isinstance(value, dict):
+        shape = dict.fromkeys(value, shape[...]) if ... in shape else shape
+        for key in sorted(shape.keys() ^ value.keys()):
+            raise ValueError(f"{place} has {'an unknown' if key in value else 'no'} {key!r}")
+        for key in shape:
+            expect(shape[key], value[key], f"{place}.{key}")
+        return
+    if isinstance(shape, list) and isinstance(value, list):
+        for k, each in enumerate(value):
+            expect(shape[0], each, f"{place}[{k}]")
+        return
+    if isinstance(shape, tuple):
+        if type(value) in shape or (type(value), value) in [(type(each), each) for each in shape]:
+            return
+        wanted = " or ".join(
+            each.__name__ if isinstance(each, type) else json.dumps(each) for each in shape
+        )
+    raise ValueError(f"{place} is {reprlib.repr(value)}, not {wanted}")
+
+
 def program(
     instance: Mapping[str, Any], empty_decode_buffer: bool, disaggregated: bool
 ) -> tuple[Vector, dict[str, Row]]:
     """Return objective and rows of (P40) or (P42), balances first."""
     if instance.get("slis"):
-        raise ValueError("the instance has promises (slis), which no certificate covers")
+        raise ValueError("instance.slis: there are promises, which no certificate covers")
     gpu, time, prices = instance["gpu"], instance["gpu"]["iteration_time"], instance["prices"]
     slots, chunk = exact(gpu["batch_slots"]), exact(gpu["chunk_tokens"])
     tau = exact(time["base"]) + exact(time["per_chunk_token"]) * chunk  # P3
-    gamma = 1 / exact(time["decode_only"])
+    solo_time = exact(time["decode_only"])
+    if min(tau, solo_time) <= 0:
+        raise ValueError("instance.gpu.iteration_time: an iteration takes no time")
+    gamma = 1 / solo_time
     c_p, c_d = exact(prices["prompt_token"]), exact(prices["output_token"])
     objective: Vector = {}
     prefill: Vector = {}
@@ -99,7 +156,9 @@ def program(
         x, y_m, y_s = f"prefill[{name}]", f"mixed_decode[{name}]", f"solo_decode[{name}]"
         q_p, q_d = f"prefill_queue[{name}]", f"decode_queue[{name}]"
         if x in objective:
-            raise ValueError(f"two classes are called {name!r}")
+            raise ValueError(f"instance.classes: two classes are called {name!r}")
+        if min(prompt, output) <= 0 or theta < 0:
+            raise ValueError(f"instance.classes: {name!r} has no tokens or a negative patience")
         mu_p, mu_m, mu_s = chunk / (prompt * tau), 1 / (output * tau), gamma / output  # P4
         reward = c_p * prompt + c_d * output  # P21
         if prices["scheme"] == "bundled":
@@ -153,52 +212,79 @@ def rank(vectors: Sequence[Vector], order: Iterable[str]) -> int:
     return len(echelon)
 
 
-def exact(value: Any) -> Fraction:
+def exact(value: float | Fraction) -> Fraction:
     """Return a number of the instance as a fraction."""
-    if isinstance(value, bool) or not isinstance(value, int | float | Fraction):
-        raise ValueError(f"{value!r} in the instance is not a number")
-    return value if isinstance(value, Fraction) else Fraction(repr(float(value)))
+    try:
+        return value if isinstance(value, Fraction) else Fraction(repr(float(value)))
+    except (ValueError, OverflowError) as error:
+        raise ValueError("instance: a number is infinite, or is none (nan)") from error
 
 
-def number(text: Any) -> Fraction:
-    """Return a number of the certificate, ``p/q`` or ``p``."""
-    if not isinstance(text, str) or not re.fullmatch(r"-?[0-9]+(/[0-9]+)?", text):
-        raise ValueError(f"{text!r} in the certificate is not a fraction")
-    return Fraction(text)
+def number(text: str | None) -> Fraction:
+    """Return a number of the certificate, ``p/q`` in lowest terms or ``p``."""
+    if text is not None and re.fullmatch(r"-?[0-9]+(/[1-9][0-9]*)?", text):
+        value = Fraction(text)
+        if str(value) == text:
+            return value
+    raise ValueError(f"certificate: {reprlib.repr(text)} is not a fraction in lowest terms")
 
 
-def numbers(texts: Mapping[str, Any]) -> Vector:
+def numbers(texts: Mapping[str, str]) -> Vector:
     """Return numbers of the certificate by name."""
     return {name: number(text) for name, text in texts.items()}
+
+
+def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a table of the JSON file, in which no key may stand twice."""
+    table = dict(pairs)
+    if len(table) < len(pairs):
+        raise ValueError("a key stands twice in one table")
+    return table
+
+
+def read(file: str, parse: Callable[[str], Any]) -> Any:
+    """Return what a file says; raise OSError or ValueError, with its name, if it says nothing."""
+    try:
+        with open(file, "rb") as stream:
+            return parse(stream.read().decode("utf-8-sig"))
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise ValueError(f"{file}: {type(error).__name__}: {error}") from error
+
+
+def say(stream: TextIO, *lines: str) -> None:
+    """Print lines in ASCII; all else is escaped, so that no name can pass for a line of its own."""
+    stream.writelines(line.encode("unicode_escape").decode() + "\n" for line in lines)
 
 
 def main(arguments: Sequence[str]) -> int:
     """Check the files named on the command line, say what holds, and return the exit code."""
     if len(arguments) != 2:
-        sys.stderr.write("usage: certificate_checker.py NAME.certificate.json INSTANCE.toml\n")
+        say(sys.stderr, "usage: certificate_checker.py NAME.certificate.json INSTANCE.toml")
         return 2
     certificate_file, instance_file = arguments
     try:
-        with open(certificate_file, "rb") as file:
-            certificate = json.load(file)
-        with open(instance_file, "rb") as file:
-            instance = tomllib.load(file)
+        certificate = read(certificate_file, lambda text: json.loads(text, object_pairs_hook=once))
+        instance = read(instance_file, tomllib.loads)
         problems = check(certificate, instance)
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
-        sys.stderr.write(f"cannot be checked: {type(error).__name__}: {error}\n")
+    except (OSError, ValueError, MemoryError) as error:
+        reason = str(error) or "out of memory"
+        say(sys.stderr, f"cannot check {certificate_file} against {instance_file}: {reason}")
         return 2
-    print(*(f"REJECTED: {each}" for each in problems), sep="\n", end="\n" * bool(problems))
     if problems:
+        say(sys.stdout, *(f"REJECTED: {each}" for each in problems))
         return 1
     demands = [name for name in ("empty_decode_buffer", "disaggregated") if certificate[name]]
-    print(f"{instance_file}: {certificate['scheme']} pricing", *demands, sep=", ")
+    say(sys.stdout, ", ".join([f"{instance_file}: {certificate['scheme']} pricing", *demands]))
     if certificate["status"] == "infeasible":
-        print("proved: nothing is feasible")
+        say(sys.stdout, "proved: nothing is feasible")
         return 0
     dimensions = len(certificate["directions"])
-    print("proved: the optimal value is", certificate["value"])
     many = f"not unique: the optima have dimension {dimensions}, spanned by the directions"
-    print("proved: the optimum is", many if dimensions else "unique")
+    say(
+        sys.stdout,
+        f"proved: the optimal value is {certificate['value']}",
+        f"proved: the optimum is {many if dimensions else 'unique'}",
+    )
     return 0
 
 
