@@ -279,7 +279,7 @@ def main(arguments: Sequence[str]) -> int:
         say(sys.stdout, "proved: nothing is feasible")
         return 0
     dimensions = len(certificate["directions"])
-    many = f"not unique: the optima have dimension {dimensions}, spanned by the directions"
+    many = f"not unique: the optima have dimension {dimensions}, spanned by the certificate's directions"
     say(
         sys.stdout,
         f"proved: the optimal value is {certificate['value']}",
