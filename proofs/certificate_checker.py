@@ -279,7 +279,8 @@ def main(arguments: Sequence[str]) -> int:
         say(sys.stdout, "proved: nothing is feasible")
         return 0
     dimensions = len(certificate["directions"])
-    many = f"not unique: the optima have dimension {dimensions}, spanned by the certificate's directions"
+    span = "spanned by the certificate's directions"
+    many = f"not unique: the optima have dimension {dimensions}, {span}"
     say(
         sys.stdout,
         f"proved: the optimal value is {certificate['value']}",
