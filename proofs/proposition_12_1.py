@@ -15,10 +15,10 @@ from gnr.proofs.kit.claim import (
     undecided,
     unsettled,
 )
-from gnr.proofs.kit.class_values import ClassValues
 from gnr.proofs.kit.counts import without
 from gnr.proofs.kit.exact import equal, nonnegative, over_classes, product
 from gnr.proofs.kit.linear_paths import linear_path
+from gnr.proofs.kit.numbers import in_columns
 from gnr.proofs.kit.pools import (
     MIXED,
     PLAN,
@@ -49,7 +49,7 @@ NO_BACKLOG = {PLAN.decode_buffer: sp.Integer(0)}
 FADING = sp.Symbol("w", positive=True)
 """exp(-t), in (0, 1]."""
 
-OVERTAKEN = ClassValues(
+OVERTAKEN = in_columns(
     shared={
         BATCH: 4,
         CHUNK: 4,
@@ -58,7 +58,7 @@ OVERTAKEN = ClassValues(
         PROMPT_PRICE: 0,
         OUTPUT_PRICE: 1,
     },
-    by_class={
+    columns={
         sp.Symbol("P_i", positive=True): (100, 200),
         sp.Symbol("D_i", positive=True): (100, 100),
         sp.Symbol("lambda_i", positive=True): (3, 1),
@@ -139,32 +139,24 @@ def work_falls_as_fast_as_jobs_abandon(factor: int = 1) -> Finding:
     `factor` multiplies the rate at which the work is said to fall.
     """
     model = general_class()
-    arriving = OVERTAKEN.each(model.rates.arrival_rate)
+    arriving = OVERTAKEN.of_each(model.rates.arrival_rate)
     speed, patience = (
-        OVERTAKEN.each(each) for each in (model.rates.prefill, model.rates.patience_rate)
+        OVERTAKEN.of_each(each) for each in (model.rates.prefill, model.rates.patience_rate)
     )
     second = linear_path(arriving[1], speed[1], sp.Rational(1, 4))
-    first = OVERTAKEN.whole(Total(PLAN.prefill)) - second
+    first = OVERTAKEN.of(Total(PLAN.prefill)) - second
     admitted = sp.expand(first.diff(TIME) + speed[0] * first)
     queue = linear_path(arriving[0] - admitted, patience[0], 1)
-    share = OVERTAKEN.each(MIXED.share.subs(SOLO.share, solo_share(model)))
-    now = replace(
-        OVERTAKEN,
-        by_class={
-            **OVERTAKEN.by_class,
-            STATE.prefill: (first, second),
-            SOLO.share: tuple(1 - each for each in share),
-        },
+    share = OVERTAKEN.of_each(MIXED.share.subs(SOLO.share, solo_share(model)))
+    now = OVERTAKEN.and_columns(
+        {STATE.prefill: (first, second), SOLO.share: [1 - each for each in share]}
     )
-    slots = OVERTAKEN.whole((BATCH - 1) * Total(PLAN.prefill))
-    rate = OVERTAKEN.each(pool_rate(MIXED))
-    brought = now.whole(Total(load(MIXED, STATE.prefill)))
+    slots = OVERTAKEN.of((BATCH - 1) * Total(PLAN.prefill))
+    rate = OVERTAKEN.of_each(pool_rate(MIXED))
+    brought = now.of(Total(load(MIXED, STATE.prefill)))
     waiting = linear_path(sp.expand(rate[0] * (brought - slots)), patience[0], 1)
-    full = replace(
-        now,
-        by_class={**now.by_class, STATE.mixed_decode: (slots, 0), MIXED.buffer: (waiting, 0)},
-    )
-    moved, waiting_change = full.whole(work_drift(MIXED)), waiting.diff(TIME)
+    full = now.and_columns({STATE.mixed_decode: (slots, 0), MIXED.buffer: (waiting, 0)})
+    moved, waiting_change = full.of(work_drift(MIXED)), waiting.diff(TIME)
     above = moved + factor * patience[0] / rate[0] * waiting
     queue, waiting, above, moved, waiting_change = (
         sp.expand(each).subs(sp.exp(-2 * TIME), FADING**2).subs(sp.exp(-TIME), FADING)

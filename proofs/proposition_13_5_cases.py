@@ -19,10 +19,10 @@ from gnr.proofs.kit.claim import (
     undecided,
     unsettled,
 )
-from gnr.proofs.kit.class_values import ClassValues
 from gnr.proofs.kit.drift import drift, revenue_rate
 from gnr.proofs.kit.exact import equal, nonnegative, over_classes, product
 from gnr.proofs.kit.linear_paths import linear_path
+from gnr.proofs.kit.numbers import in_columns
 from gnr.proofs.kit.pools import (
     PLAN,
     SOLO,
@@ -49,7 +49,7 @@ from gnr.proofs.stuck_class import rooms
 
 SAME_LENGTH = {sp.Symbol("D_i", positive=True): sp.Symbol("D", positive=True)}
 
-RATES = ClassValues(
+RATES = in_columns(
     shared={
         BATCH: 2,
         CHUNK: 4,
@@ -58,7 +58,7 @@ RATES = ClassValues(
         PROMPT_PRICE: sp.Rational(1, 200),
         OUTPUT_PRICE: sp.Rational(1, 200),
     },
-    by_class={
+    columns={
         sp.Symbol("P_i", positive=True): (100, 100),
         sp.Symbol("D_i", positive=True): (100, 100),
         sp.Symbol("lambda_i", positive=True): (sp.Rational(3, 2), sp.Rational(1, 2)),
@@ -68,10 +68,8 @@ RATES = ClassValues(
 """An instance with little of class 2."""
 FAIRNESS_WEIGHT = 4
 """Money per unit of difference of solo occupancies (eq. P46)."""
-TARGET = replace(
-    RATES,
-    by_class={
-        **RATES.by_class,
+TARGET = RATES.and_columns(
+    {
         PLAN.prefill_queue: (0, 0),
         PLAN.prefill: (sp.Rational(3, 8), sp.Rational(1, 8)),
         PLAN.decode_buffer: (sp.Rational(1, 2), 0),
@@ -129,20 +127,20 @@ def fair_plan_is_optimal() -> Finding:
     parts = [
         equal(value, 0, "the plan is in balance")
         for each in (prefill, decode)
-        for value in TARGET.each(each)
+        for value in TARGET.of_each(each)
     ]
-    mixed, solo = (TARGET.whole(room) for room in rooms(PLAN))
+    mixed, solo = (TARGET.of(room) for room in rooms(PLAN))
     if mixed != 0 or not solo > 0:
         return undecided(f"rooms {mixed} and {solo}")
     spread = sp.Symbol("spread", nonnegative=True)
     unwaiting = replace(STATE, prefill_queue=sp.Integer(0), decode_buffer=sp.Integer(0))
     free = drift(model, unwaiting)
-    arriving = RATES.each(sp.expand(free.prefill_queue + free.prefill))
-    backlog = RATES.each(decode_balance(model, unwaiting))
-    earned = RATES.whole(Total(revenue_rate(model, STATE, "bundled")))
-    value = TARGET.whole(Total(revenue_rate(model, PLAN, "bundled")))
-    room = RATES.whole(rooms(STATE)[0])
-    first, second = RATES.each(STATE.solo_decode)
+    arriving = RATES.of_each(sp.expand(free.prefill_queue + free.prefill))
+    backlog = RATES.of_each(decode_balance(model, unwaiting))
+    earned = RATES.of(Total(revenue_rate(model, STATE, "bundled")))
+    value = TARGET.of(Total(revenue_rate(model, PLAN, "bundled")))
+    room = RATES.of(rooms(STATE)[0])
+    first, second = RATES.of_each(STATE.solo_decode)
     unequal = spread - first + second
     quarter = sp.Rational(1, 4)
     parts.append(
@@ -153,7 +151,7 @@ def fair_plan_is_optimal() -> Finding:
                 product(quarter + 2, arriving[1]),
                 product(room),
                 product(2, backlog[1]),
-                product(2, RATES.each(STATE.mixed_decode)[1]),
+                product(2, RATES.of_each(STATE.mixed_decode)[1]),
                 product(2, unequal),
                 product(FAIRNESS_WEIGHT - 2, spread),
             ],
@@ -172,12 +170,12 @@ def slack_pool_reaches_its_target(of_buffer: bool = False) -> Finding:
     model = general_class()
     chance = solo_share(model)
     flows = pool_flows(model, PLAN, replace(SOLO, share=chance))
-    inflow, rate = TARGET.each(flows.inflow), TARGET.each(flows.completed / PLAN.solo_decode)
+    inflow, rate = TARGET.of_each(flows.inflow), TARGET.of_each(flows.completed / PLAN.solo_decode)
     paths = [linear_path(gain, loss, 0) for gain, loss in zip(inflow, rate, strict=True)]
     ends = [sp.limit(path, TIME, sp.oo) for path in paths]
-    slots = TARGET.whole(BATCH * (1 - Total(PLAN.prefill)))
+    slots = TARGET.of(BATCH * (1 - Total(PLAN.prefill)))
     rising = all((path.diff(TIME) * sp.exp(2 * TIME)).expand().is_positive for path in paths)
-    target = TARGET.each(chance * PLAN.decode_buffer if of_buffer else PLAN.solo_decode)[0]
+    target = TARGET.of_each(chance * PLAN.decode_buffer if of_buffer else PLAN.solo_decode)[0]
     reached = sp.Integer(0) if of_buffer else ends[0]
     optimal = fair_plan_is_optimal()
     if optimal.verdict is not Verdict.PROVED:

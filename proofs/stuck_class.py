@@ -11,10 +11,10 @@ from typing import Any
 import sympy as sp
 
 from gnr.proofs.kit.claim import Finding, all_of
-from gnr.proofs.kit.class_values import ClassValues
 from gnr.proofs.kit.drift import drift, revenue_rate
 from gnr.proofs.kit.exact import equal, nonnegative, product
 from gnr.proofs.kit.linear_paths import linear_path
+from gnr.proofs.kit.numbers import Numbers, in_columns
 from gnr.proofs.kit.pools import MIXED, PLAN, SOLO, class_weight, pool_flows, solo_share
 from gnr.proofs.kit.symbols import (
     BATCH,
@@ -28,7 +28,7 @@ from gnr.proofs.kit.symbols import (
 )
 from gnr.proofs.kit.totals import Total
 
-DATA = ClassValues(
+DATA = in_columns(
     shared={
         BATCH: 3,
         CHUNK: 84,
@@ -37,7 +37,7 @@ DATA = ClassValues(
         PROMPT_PRICE: 0,
         OUTPUT_PRICE: 1,
     },
-    by_class={
+    columns={
         sp.Symbol("P_i", positive=True): (100, 100),
         sp.Symbol("D_i", positive=True): (10, 1),
         sp.Symbol("lambda_i", positive=True): (sp.Rational(21, 10), sp.Rational(23, 10)),
@@ -87,11 +87,11 @@ def mixed_pool() -> MixedPool:
     model = general_class()
     flows = pool_flows(model, PLAN, MIXED)
     return MixedPool(
-        inflow=DATA.each(flows.inflow.subs(SOLO.share, solo_share(model))),
-        speed=DATA.each(flows.completed / PLAN.mixed_decode),
-        patience=DATA.each(flows.lost / MIXED.buffer),
-        weight=DATA.each(class_weight(model, MIXED)),
-        slots=DATA.whole((BATCH - 1) * Total(PLAN.prefill)),
+        inflow=DATA.of_each(flows.inflow.subs(SOLO.share, solo_share(model))),
+        speed=DATA.of_each(flows.completed / PLAN.mixed_decode),
+        patience=DATA.of_each(flows.lost / MIXED.buffer),
+        weight=DATA.of_each(class_weight(model, MIXED)),
+        slots=DATA.of((BATCH - 1) * Total(PLAN.prefill)),
     )
 
 
@@ -101,7 +101,7 @@ def rooms(state: State) -> tuple[Any, Any]:
     return mixed, BATCH * (1 - Total(state.prefill)) - Total(state.solo_decode)
 
 
-def plan_is_optimal(data: ClassValues = DATA) -> Finding:
+def plan_is_optimal(data: Numbers = DATA) -> Finding:
     r"""Put a plan into balances and capacities, and bound the revenue of every other point.
 
     Prompts are free and :math:`\kappa=(B-1)/B`.
@@ -110,17 +110,17 @@ def plan_is_optimal(data: ClassValues = DATA) -> Finding:
     net = drift(model, PLAN)
     prefill = sp.expand(net.prefill_queue + net.prefill)
     decode = sp.expand(net.decode_buffer + net.mixed_decode + net.solo_decode)
-    balances = [value for each in (prefill, decode) for value in data.each(each)]
+    balances = [value for each in (prefill, decode) for value in data.of_each(each)]
     mixed, solo = rooms(PLAN)
     speeds = MIXED_TIME / SOLO_TIME - (BATCH - 1) / BATCH
     plain = {PROMPT_PRICE: 0, MIXED_TIME: SOLO_TIME * (BATCH - 1) / BATCH}
     earned = Total(revenue_rate(model, PLAN, "bundled")).subs(plain)
     return all_of(
         *(equal(value, 0, "the plan is in balance") for value in balances),
-        equal(data.whole(PROMPT_PRICE), 0, "prompts are free"),
-        equal(data.whole(speeds), 0, "kappa = (B-1)/B"),
-        equal(data.whole(mixed), 0, "mixed slots are full"),
-        equal(data.whole(solo), 0, "solo slots are full"),
+        equal(data.of(PROMPT_PRICE), 0, "prompts are free"),
+        equal(data.of(speeds), 0, "kappa = (B-1)/B"),
+        equal(data.of(mixed), 0, "mixed slots are full"),
+        equal(data.of(solo), 0, "solo slots are full"),
         nonnegative(
             (BATCH - 1) * OUTPUT_PRICE / MIXED_TIME.subs(plain) - earned,
             [

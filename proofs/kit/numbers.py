@@ -42,9 +42,9 @@ class Numbers:
         """Return the value of an expression, that of class `number` if it is about class i."""
         return written_out(sp.sympify(expression), len(self.classes), number).xreplace(self.point)
 
-    def of_each(self, expression: Any) -> list[Any]:
+    def of_each(self, expression: Any) -> tuple[Any, ...]:
         """Return the values of an expression about class i, one for each class."""
-        return [self.of(expression, number) for number in range(1, len(self.classes) + 1)]
+        return tuple(self.of(expression, number) for number in range(1, len(self.classes) + 1))
 
     @property
     def point(self) -> dict[Any, Any]:
@@ -66,12 +66,24 @@ class Numbers:
 
     def and_for_each(self, symbol: sp.Symbol, values: Sequence[Any]) -> "Numbers":
         """Return these numbers together with those of one more symbol of class i."""
+        return self.and_columns({symbol: values})
+
+    def and_columns(self, columns: Mapping[sp.Symbol, Sequence[Any]]) -> "Numbers":
+        """Return these numbers together with columns of more symbols of class i."""
+        more = _rows(columns)
         return Numbers(
             self.shared,
-            tuple(
-                {**known, symbol: value} for known, value in zip(self.classes, values, strict=True)
-            ),
+            tuple({**known, **row} for known, row in zip(self.classes, more, strict=True)),
         )
+
+
+def in_columns(
+    shared: Mapping[sp.Symbol, Any], columns: Mapping[sp.Symbol, Sequence[Any]]
+) -> Numbers:
+    """Return numbers whose symbols of class i come with the value of each class."""
+    return Numbers(
+        {symbol: sp.sympify(value) for symbol, value in shared.items()}, tuple(_rows(columns))
+    )
 
 
 def stated(
@@ -131,6 +143,13 @@ def shown(value: Any, digits: int = 6) -> str:
 
 LONGEST = 40
 """Digits up to which a fraction is written out."""
+
+
+def _rows(columns: Mapping[sp.Symbol, Sequence[Any]]) -> list[dict[sp.Symbol, Any]]:
+    return [
+        dict(zip(columns, map(sp.sympify, row), strict=True))
+        for row in zip(*columns.values(), strict=True)
+    ]
 
 
 def _fields(state: State) -> tuple[Any, ...]:
