@@ -9,7 +9,7 @@ from gnr.proofs.kit.claim import Claim, Finding, Mutant, all_of, proved, undecid
 from gnr.proofs.kit.counts import counts, held_at_start, moves, without
 from gnr.proofs.kit.drift import drift, revenue_rate
 from gnr.proofs.kit.exact import equal, nonnegative, over_classes, product
-from gnr.proofs.kit.measured import constants, decode_heavy
+from gnr.proofs.kit.numbers import base_instance
 from gnr.proofs.kit.symbols import (
     BATCH,
     OUTPUT_PRICE,
@@ -181,8 +181,9 @@ def overload_without_patience_limit(solo_weight: Any = None) -> Finding:
 
 def _negative_for_one_class(room: Any, load: int) -> Finding:
     """Evaluate what is left of a capacity at theta = 0, P = 300, D = 1000 and some load."""
-    arrival = general_class().rates.arrival_rate
-    figures = constants() | decode_heavy() | {arrival: sp.Integer(load)}
+    rates, base = general_class().rates, base_instance()
+    figures = {**base.shared, **base.classes[0]}
+    figures |= {rates.arrival_rate: sp.Integer(load), rates.patience_rate: sp.Integer(0)}
     alone = {numbered(symbol, 1): value for symbol, value in figures.items()}
     left = written_out(room, 1).subs(alone)
     told = f"one class with theta = 0, P = 300, D = 1000, lambda = {load}: {left} is left"

@@ -8,7 +8,7 @@ from gnr import rates as formulas
 from gnr.proofs.kit.claim import Claim, Finding, Mutant, all_of
 from gnr.proofs.kit.drift import revenue_rate
 from gnr.proofs.kit.exact import equal, equivalent, nonnegative, product
-from gnr.proofs.kit.measured import constants
+from gnr.proofs.kit.numbers import base_instance
 from gnr.proofs.kit.symbols import (
     BATCH,
     CHUNK,
@@ -136,7 +136,8 @@ def hypothesis_compares_capacities(mixed_slots: Any = BATCH - 1) -> Finding:
 def hypothesis_means_a_faster_solo_gpu() -> Finding:
     """Ask the hypothesis for faster solo decodes, at kappa = 19/20 and B = 16."""
     ratio = general_class().rates.speed_ratio
-    point = constants()
+    base = base_instance().shared
+    point = {symbol: base[symbol] for symbol in (BATCH, CHUNK, MIXED_TIME)}
     point[SOLO_TIME] = point[MIXED_TIME] * sp.Rational(20, 19)
     return nonnegative(
         ratio - 1,

@@ -8,7 +8,7 @@ from gnr.proofs.balances import capacities
 from gnr.proofs.kit.claim import Claim, Finding, Mutant, all_of, proved, refuted
 from gnr.proofs.kit.drift import flow
 from gnr.proofs.kit.exact import Term, equal, equivalent, nonnegative, product
-from gnr.proofs.kit.measured import SOLO_ITERATION, constants
+from gnr.proofs.kit.numbers import base_instance
 from gnr.proofs.kit.symbols import (
     BATCH,
     MIXED_TIME,
@@ -139,7 +139,7 @@ def slope_is_nonnegative_for_any_speed() -> Finding:
 
 def penalty_is_linear() -> Finding:
     """Take the second difference of (P47) over X = 0, 1/2, 1 on the base instance."""
-    mean = slot_mean().subs(constants())
+    mean = slot_mean().subs(base_instance().shared)
     bend = mean.subs(SHARE, 0) - 2 * mean.subs(SHARE, sp.Rational(1, 2)) + mean.subs(SHARE, 1)
     return equal(bend, 0, "f(0) - 2 f(1/2) + f(1), in s, is 0 for a linear f")
 
@@ -253,8 +253,8 @@ def solo_speed_is_the_limit(slower_solo: bool = False) -> Finding:
 
 def printed_limit_is_out_of_reach(promised: str = "0.022") -> Finding:
     """Compare the measured 1/gamma with the promise, exactly; f is never below 1/gamma."""
-    faster = FASTER_SOLO.subs(constants())
-    short = SOLO_ITERATION - sp.Rational(promised)
+    faster = FASTER_SOLO.subs(base_instance().shared)
+    short = base_instance().shared[SOLO_TIME] - sp.Rational(promised)
     if short <= 0:
         return refuted(f"X = 0 keeps it: f(0) - {promised} = {short} s")
     return all_of(

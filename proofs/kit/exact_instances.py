@@ -10,13 +10,10 @@ from typing import Any
 
 import sympy as sp
 
-from gnr import rates as formulas
 from gnr.exact_lp import LinearProgram, Row, maximize
-from gnr.proofs.kit.measured import CHUNK_TOKENS, SLOTS, SOLO_ITERATION
+from gnr.proofs.kit.numbers import base_instance
 from gnr.proofs.kit.steady_state import program
 from gnr.proofs.kit.symbols import (
-    BATCH,
-    CHUNK,
     MIXED_TIME,
     OUTPUT_PRICE,
     PROMPT_PRICE,
@@ -53,11 +50,9 @@ class ExactInstance:
         prices: tuple[str, str] = ("0.1", "0.2"),
     ) -> None:
         self.classes = len(prompts)
-        mixed = formulas.mixed_iteration_time(
-            sp.Rational("0.0174"), sp.Rational("0.000062"), CHUNK_TOKENS
-        )
-        solo = SOLO_ITERATION if speed_ratio is None else mixed / sp.Rational(speed_ratio)
-        self.values = {BATCH: SLOTS, CHUNK: CHUNK_TOKENS, MIXED_TIME: mixed, SOLO_TIME: solo}
+        self.values = dict(base_instance().shared)
+        if speed_ratio is not None:
+            self.values[SOLO_TIME] = self.values[MIXED_TIME] / sp.Rational(speed_ratio)
         self.values |= dict(
             zip((PROMPT_PRICE, OUTPUT_PRICE), map(sp.Rational, prices), strict=True)
         )

@@ -59,7 +59,7 @@ def crowded_state() -> Numbers:
             State(short, R(12, 100), *[nobody] * 3),
             State(short, R(13, 100), *[nobody] * 3),
         ]
-    ).and_for_each(TARGET, [R(1, 10)] * 3)
+    ).and_columns({TARGET: [R(1, 10)] * 3})
 
 
 def gated(here: Numbers) -> Numbers:
@@ -72,4 +72,4 @@ def gated(here: Numbers) -> Numbers:
         -sum(here.of_each(idle)),
         here.of_each(STATE.prefill / TARGET),
     )
-    return here.and_for_each(CONTROLS["U_p"], taken)
+    return here.and_columns({CONTROLS["U_p"]: taken})

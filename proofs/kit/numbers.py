@@ -64,10 +64,6 @@ class Numbers:
             ),
         )
 
-    def and_for_each(self, symbol: sp.Symbol, values: Sequence[Any]) -> "Numbers":
-        """Return these numbers together with those of one more symbol of class i."""
-        return self.and_columns({symbol: values})
-
     def and_columns(self, columns: Mapping[sp.Symbol, Sequence[Any]]) -> "Numbers":
         """Return these numbers together with columns of more symbols of class i."""
         more = _rows(columns)
@@ -129,7 +125,7 @@ def base_instance() -> Numbers:
         patience=(tenth, tenth),
         base=sp.Rational(174, 10_000),
         per_chunk_token=sp.Rational(62, 1_000_000),
-        decode_only=sp.Rational(20, 909),
+        decode_only=1 / sp.Rational("45.45"),  # slightly more than the 0.022 s that is printed
     )
 
 

@@ -109,10 +109,12 @@ def optimum(
     here = Numbers(
         {**here.shared, **{each: prices[each] for each in CAPACITY_PRICES}}, here.classes
     )
-    for symbol in (PREFILL_PRICE, DECODE_PRICE):
-        here = here.and_for_each(
-            symbol, [prices[numbered(symbol, k)] for k in range(1, len(states) + 1)]
-        )
+    here = here.and_columns(
+        {
+            symbol: [prices[numbered(symbol, k)] for k in range(1, len(states) + 1)]
+            for symbol in (PREFILL_PRICE, DECODE_PRICE)
+        }
+    )
     value = here.of(Total(revenue_rate(model, STATE, "bundled")))
     return Optimum(here, value, states, certified(here, no_backlog=no_backlog))
 
