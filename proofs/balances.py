@@ -6,10 +6,10 @@ import sympy as sp
 
 from gnr.network import Station
 from gnr.proofs.kit.claim import Claim, Finding, Mutant, all_of, proved, undecided
-from gnr.proofs.kit.counts import counts, held_at_start, moves, without
 from gnr.proofs.kit.drift import drift, revenue_rate
 from gnr.proofs.kit.exact import equal, nonnegative, over_classes, product
 from gnr.proofs.kit.numbers import base_instance
+from gnr.proofs.kit.paths import START, held_at, taken, without
 from gnr.proofs.kit.symbols import (
     BATCH,
     OUTPUT_PRICE,
@@ -24,12 +24,12 @@ from gnr.proofs.kit.totals import Total, numbered, written_out
 
 def switches_cancel(model: Model | None = None, switched: Any = 0) -> Finding:
     """Read both decode stations off the edges and add them; a switch leaves one for the other."""
-    held = counts(model or general_class(), "t")
+    held = held_at(model or general_class(), "t")
     mixed, solo = (
-        held_at_start(station) + moves(f"U_{kind}", "t") - moves(f"S_{kind}", "t")
+        START.at(station) + taken(f"U_{kind}", "t") - taken(f"S_{kind}", "t")
         for station, kind in ((Station.MIXED_DECODE, "dm"), (Station.SOLO_DECODE, "ds"))
     )
-    to_mixed = moves("M_sm", "t") - moves("M_ms", "t")
+    to_mixed = taken("M_sm", "t") - taken("M_ms", "t")
     return all_of(
         equal(held.mixed_decode, mixed + to_mixed, "(P18) from the edges at mixed decode"),
         equal(held.solo_decode, solo - to_mixed, "(P19) from the edges at solo decode"),
@@ -46,10 +46,10 @@ def admissions_keep_queues_nonnegative(
 ) -> Finding:
     """Follow both queues from s to t along the edges; what (P36), (P37) leave over is in them."""
     model = model or general_class()
-    before, after = counts(model, "s"), counts(model, "t")
+    before, after = held_at(model, "s"), held_at(model, "t")
 
     def between(process: str) -> Any:
-        return moves(process, "t") - moves(process, "s")
+        return taken(process, "t") - taken(process, "s")
 
     left = sp.Integer(1 if count_those_who_left else 0)
     routed = between("U_dm") + between("U_ds")
@@ -199,7 +199,7 @@ CLAIMS = (
         check=switches_cancel,
         mutants=(
             Mutant("no switch back", lambda: switches_cancel(without(general_class(), "M_ms"))),
-            Mutant("one switch stays", lambda: switches_cancel(switched=moves("M_sm", "t"))),
+            Mutant("one switch stays", lambda: switches_cancel(switched=taken("M_sm", "t"))),
         ),
     ),
     Claim(

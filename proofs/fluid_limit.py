@@ -12,7 +12,6 @@ import sympy as sp
 
 from gnr.network import TRANSIENT, Station
 from gnr.proofs.kit.claim import Claim, Finding, Mutant, all_of, proved, refuted
-from gnr.proofs.kit.counts import without
 from gnr.proofs.kit.drift import CONTROLS, drift, flow, revenue_rate
 from gnr.proofs.kit.exact import equal, nonnegative, product
 from gnr.proofs.kit.paths import (
@@ -25,6 +24,7 @@ from gnr.proofs.kit.paths import (
     primitives,
     scaled,
     taken,
+    without,
 )
 from gnr.proofs.kit.steady_state import program
 from gnr.proofs.kit.symbols import (

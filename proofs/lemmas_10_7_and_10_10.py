@@ -9,10 +9,9 @@ import sympy as sp
 
 from gnr.network import TRANSIENT, Station
 from gnr.proofs.kit.claim import Claim, Finding, Mutant, all_of, proved, refuted
-from gnr.proofs.kit.counts import without
 from gnr.proofs.kit.drift import drift, flow
 from gnr.proofs.kit.exact import equal, vanishes
-from gnr.proofs.kit.paths import after, edges
+from gnr.proofs.kit.paths import after, edges, without
 from gnr.proofs.kit.symbols import BATCH, STATE, TIME, TRAJECTORY, Model, State, general_class
 from gnr.proofs.kit.totals import Total, component_derivative
 

@@ -15,10 +15,10 @@ from gnr.proofs.kit.claim import (
     undecided,
     unsettled,
 )
-from gnr.proofs.kit.counts import without
 from gnr.proofs.kit.exact import equal, nonnegative, over_classes, product
 from gnr.proofs.kit.linear_paths import linear_path
 from gnr.proofs.kit.numbers import in_columns
+from gnr.proofs.kit.paths import without
 from gnr.proofs.kit.pools import (
     MIXED,
     PLAN,

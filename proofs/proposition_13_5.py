@@ -11,9 +11,9 @@ import sympy as sp
 
 from gnr.network import Station
 from gnr.proofs.kit.claim import Claim, Finding, Mutant, all_of, proved, refuted, undecided
-from gnr.proofs.kit.counts import without
 from gnr.proofs.kit.exact import equal, nonnegative, over_classes
 from gnr.proofs.kit.linear_paths import linear_path
+from gnr.proofs.kit.paths import without
 from gnr.proofs.kit.pools import (
     MIXED,
     PLAN,

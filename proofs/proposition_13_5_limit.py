@@ -5,9 +5,9 @@ from typing import Any
 import sympy as sp
 
 from gnr.proofs.kit.claim import Claim, Finding, Mutant, all_of, undecided
-from gnr.proofs.kit.counts import without
 from gnr.proofs.kit.exact import equal
 from gnr.proofs.kit.linear_paths import linear_path
+from gnr.proofs.kit.paths import without
 from gnr.proofs.kit.pools import MIXED, PLAN, Pool, class_weight, planned_prefill, pool_flows
 from gnr.proofs.kit.symbols import STATE, TIME, Model, general_class
 from gnr.proofs.kit.totals import Total

@@ -10,7 +10,6 @@ import sympy as sp
 
 from gnr.network import Station
 from gnr.proofs.kit.claim import Claim, Finding, Mutant, Verdict, all_of, proved, refuted
-from gnr.proofs.kit.counts import without
 from gnr.proofs.kit.exact import equal, nonnegative, over_classes, product
 from gnr.proofs.kit.paths import (
     COUNTS,
@@ -20,6 +19,7 @@ from gnr.proofs.kit.paths import (
     edges,
     intensity,
     taken,
+    without,
 )
 from gnr.proofs.kit.symbols import BATCH, Model, State, general_class
 from gnr.proofs.kit.totals import Total, numbered

@@ -9,7 +9,6 @@ import sympy as sp
 
 from gnr.network import TRANSIENT
 from gnr.proofs.kit.claim import Claim, Finding, Mutant, all_of, proved, refuted
-from gnr.proofs.kit.counts import without
 from gnr.proofs.kit.exact import below_zero, equal, nonnegative, product
 from gnr.proofs.kit.paths import (
     COUNTS,
@@ -20,6 +19,7 @@ from gnr.proofs.kit.paths import (
     intensity,
     primitives,
     scaled,
+    without,
 )
 from gnr.proofs.kit.symbols import (
     BATCH,

@@ -1,18 +1,19 @@
 r"""Counts of requests, moved along the edges of the network one at a time (THEORY 2.3, 2.6).
 
 A path of the chain is nothing else than how often each edge was taken: every edge counts
-upwards from 0, and what a station holds is what it held, plus what came in, less what left.
+upwards from 0, and what a station holds is what it held, plus what came in, less what left
+(eqs. P15-P19). Divided by n these are the fluid balances (P24)-(P28).
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import sympy as sp
 
 from gnr.network import TRANSIENT, Kind, Station
 from gnr.proofs.kit.drift import CONTROLS
-from gnr.proofs.kit.symbols import Model, State
+from gnr.proofs.kit.symbols import STATE, Model, State
 
 GPUS = sp.Symbol("n", integer=True, positive=True)
 """Number of GPUs."""
@@ -22,17 +23,33 @@ COUNTS = State(
 )
 """Requests of class i at each station, in the whole cluster."""
 
+START = State(
+    *(
+        sp.Symbol(f"{getattr(STATE, e.name).name[:-2]}(0)_i", nonnegative=True)
+        for e in fields(State)
+    )
+)
+"""What each station holds of class i at time 0."""
+
 Edge = tuple[Any, Any, str]
 
 
-def taken(process: str) -> sp.Symbol:
-    """Return how often class i has taken the edge of a process, such as ``U_p``."""
-    return sp.Symbol(f"{process}_i", nonnegative=True)
+def taken(process: str, by: str | None = None) -> sp.Symbol:
+    """Return how often class i has taken the edge of a process, such as ``U_p``, by some time."""
+    when = "" if by is None else f"({by})"
+    return sp.Symbol(f"{process}{when}_i", nonnegative=True)
 
 
 def edges(model: Model) -> dict[str, Edge]:
     """Return the edges of class i by their process."""
     return {edge[2]: edge for edge in model.network.edges(keys=True)}
+
+
+def without(model: Model, process: str) -> Model:
+    """Return the model with the edge of one process missing, for mutants."""
+    network = model.network.copy()
+    network.remove_edges_from([edges(model)[process]])
+    return replace(model, network=network)
 
 
 def primitives(model: Model) -> tuple[str, ...]:
@@ -53,6 +70,11 @@ def after(model: Model, start: State, moves: Callable[[str], Any] | Mapping[str,
             if node[1] in held:
                 held[node[1]] += sign * count(process)
     return State(**{station.value: amount for station, amount in held.items()})
+
+
+def held_at(model: Model, time: str) -> State:
+    """Return what the stations hold at some time, from what they held at 0."""
+    return after(model, START, lambda process: taken(process, time))
 
 
 def scaled(state: State, factor: Any) -> State:
