@@ -10,6 +10,7 @@ Start: no prefill in progress, half a request per GPU of class 0 in the queue, n
 The plan admits all of class 1 and fills the decode capacity with class 0 (THEORY 11.2).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
@@ -28,11 +29,16 @@ WAITING = Fraction(1, 2)
 """Requests of class 0 in the prefill queue at the start, per GPU."""
 
 
-def base_rates() -> formulas.Rates:
-    """Return the rates of the base instance (THEORY 9.2) in fractions."""
+def platform(
+    prompt: Sequence[int], output: Sequence[int], arrivals: Sequence[Fraction]
+) -> formulas.Rates:
+    """Return classes on the GPU and at the prices of THEORY 9.2, theta = 1/10, in fractions.
 
-    def two(first: str, second: str) -> Any:
-        return np.array([Fraction(first), Fraction(second)], dtype=object)
+    Class arrays have shape ``(classes,)``; lengths are in tokens, arrivals in 1/s per GPU.
+    """
+
+    def column(values: Sequence[Any]) -> Any:
+        return np.array([Fraction(each) for each in values], dtype=object)
 
     return formulas.compute_rates(
         batch_slots=Fraction(16),
@@ -42,11 +48,16 @@ def base_rates() -> formulas.Rates:
         decode_only=Fraction(20, 909),
         prompt_price=Fraction(1, 10),
         output_price=Fraction(1, 5),
-        prompt_tokens=two("300", "3000"),
-        output_tokens=two("1000", "400"),
-        arrival_rate=two("1/2", "1/2"),
-        patience_rate=two("1/10", "1/10"),
+        prompt_tokens=column(prompt),
+        output_tokens=column(output),
+        arrival_rate=column(arrivals),
+        patience_rate=column([Fraction(1, 10)] * len(prompt)),
     )
+
+
+def base_rates() -> formulas.Rates:
+    """Return the rates of the base instance (THEORY 9.2) in fractions."""
+    return platform([300, 3000], [1000, 400], [Fraction(1, 2)] * 2)
 
 
 @dataclass(frozen=True)

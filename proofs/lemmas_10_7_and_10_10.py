@@ -156,7 +156,7 @@ def contribution(model: Model, process: str, work: Any | None = None) -> Any:
             return sp.Integer(0)
         return component_derivative(counted, STATE.at(station))
 
-    edge = next(each for each in model.network.edges(keys=True) if each[2] == process)
+    edge = edges(model)[process]
     return Total(flow(model, edge, STATE) * (held_at(edge[1][1]) - held_at(edge[0][1])))
 
 

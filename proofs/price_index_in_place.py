@@ -3,10 +3,10 @@ r"""THEORY 12: what price-index in place loses (Algorithm 9), and that the loss 
 from fractions import Fraction
 from typing import Any
 
-import numpy as np
 import sympy as sp
 
 from gnr import rates as formulas
+from gnr.proofs.base_trajectory import platform
 from gnr.proofs.kit.claim import Claim, Finding, Mutant, all_of, proved, refuted, undecided
 from gnr.proofs.kit.exact import equal
 from gnr.proofs.kit.symbols import BATCH, STATE, general_class
@@ -41,24 +41,8 @@ def in_place_loses_the_holes(reserved: int = 1, pools_are_linked: bool = True) -
 
 
 def base_platform(prompt: int, output: int, arrivals: Fraction) -> formulas.Rates:
-    """Return one class on the GPU and at the prices of THEORY 9.2, theta = 1/10, in fractions."""
-
-    def one(value: Any) -> Any:
-        return np.array([Fraction(value)], dtype=object)
-
-    return formulas.compute_rates(
-        batch_slots=Fraction(16),
-        chunk_tokens=Fraction(256),
-        base=Fraction("0.0174"),
-        per_chunk_token=Fraction("0.000062"),
-        decode_only=Fraction(20, 909),
-        prompt_price=Fraction(1, 10),
-        output_price=Fraction(1, 5),
-        prompt_tokens=one(prompt),
-        output_tokens=one(output),
-        arrival_rate=one(arrivals),
-        patience_rate=one(Fraction(1, 10)),
-    )
+    """Return one class on the base platform, theta = 1/10, in fractions."""
+    return platform([prompt], [output], [arrivals])
 
 
 def knapsack(rates: formulas.Rates) -> tuple[Fraction, Fraction]:
@@ -172,11 +156,6 @@ def in_place_limit() -> Finding:
     )
 
 
-def limit_is_the_optimum() -> Finding:
-    """Take the limit to be R* instead; the bound forbids it."""
-    return in_place_is_optimal()
-
-
 def _shown(value: Fraction) -> str:
     """Return a fraction with its decimal value."""
     return f"{value} ({float(value):.9g})"
@@ -261,6 +240,6 @@ CLAIMS = (
         source=SOURCE,
         assumptions=NEEDS,
         check=in_place_limit,
-        mutants=(Mutant("it tends to R*", limit_is_the_optimum),),
+        mutants=(Mutant("it tends to R*", in_place_is_optimal),),
     ),
 )

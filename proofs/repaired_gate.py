@@ -21,6 +21,7 @@ from gnr.proofs.base_trajectory import base_plan, base_rates, phases
 from gnr.proofs.kit.claim import Claim, Finding, Mutant, all_of
 from gnr.proofs.kit.drift import CONTROLS, drift, flow
 from gnr.proofs.kit.exact import equal, nonnegative, over_classes, product
+from gnr.proofs.kit.paths import edges
 from gnr.proofs.kit.symbols import STATE, TIME, Model, State, general_class
 from gnr.proofs.kit.totals import Total
 from gnr.proofs.lemma_10_12 import PLAN
@@ -73,8 +74,7 @@ def lowest_classes_rise_when_one_of_them_waits(share: Any = 1, slots_full: bool 
     """
     model = general_class()
     rates = model.rates
-    edge = next(each for each in model.network.edges(keys=True) if each[2] == "S_p")
-    freed = Total(flow(model, edge, STATE))
+    freed = Total(flow(model, edges(model)["S_p"], STATE))
     finished = Total(LOWEST * drift(model, STATE).prefill.subs(CONTROLS["U_p"], 0))
     lacking = Total(LOWEST * (PLAN.prefill - STATE.prefill))
     others, faster = 1 - LOWEST, rates.prefill - SLOWEST

@@ -30,7 +30,6 @@ PREFILLS = sp.Symbol("X", nonnegative=True)
 FILLED = sp.Symbol("x_i", nonnegative=True)
 """Prefills of class i where they feed the most decodes."""
 
-WORK = sp.Symbol("W", nonnegative=True)
 """Decode work that is done, mixed slots."""
 
 PART = sp.Symbol("s", nonnegative=True)
