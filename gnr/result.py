@@ -90,6 +90,34 @@ class Shortfall(BaseModel):
     unit: str
 
 
+class PlannedPromise(BaseModel):
+    """A service level indicator in the plan: promised or penalised, attained, at what price."""
+
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True, populate_by_name=True)
+
+    name: str
+    """Its key in results."""
+    kind: str
+    """What is measured."""
+    class_name: str | None = Field(alias="class")
+    """Class it is about; null: the whole cluster."""
+    unit: str
+    """Unit of the bound and of the planned value."""
+    direction: Literal["at_most", "at_least"]
+    """Which way the bound goes, or the penalty pulls."""
+    bound: float | None
+    """What is promised; null for a penalty."""
+    penalty_weight: float | None
+    """Money/s per unit; null for a promise."""
+    planned: float | None
+    """The indicator at the plan; null where it has no meaning (nobody is served)."""
+    price: float
+    """Slope of the optimal value in the bound, money/s per unit: what loosening an `at_most` earns,
+    and what raising an `at_least` costs, as a negative number. For a penalty its weight."""
+    penalty: float
+    """What is subtracted from the revenue, money/s per GPU; 0 for a promise."""
+
+
 class Solution(BaseModel):
     """The optimal steady state of one instance, per GPU and in money/s."""
 
@@ -116,15 +144,19 @@ class Solution(BaseModel):
     totals: Occupancy | None
     """Sums over the classes; null unless optimal."""
     marginals: dict[str, float | None]
-    """Derivatives of the optimal value in the capacities, money/s per unit. Where every GPU
-    prefills, only alpha + B delta is identified: prefill_capacity is then null and
-    solo_decode_capacity holds (alpha + B delta)/B. Empty unless optimal."""
+    """Derivatives of the optimal value in the capacities, money/s per unit, and, by name, in the
+    bounds of the promises. Where every GPU prefills, only alpha + B delta is identified:
+    prefill_capacity is then null and solo_decode_capacity holds (alpha + B delta)/B. Empty unless
+    optimal."""
     gpu_value: float | None
-    """What one more GPU earns at the same demand, alpha + B delta, money/s."""
+    """What one more GPU earns at the same demand and the same promises, money/s; without promises
+    alpha + B delta."""
     tpot: Tpot | None
     """Time per output token at the plan; null unless optimal."""
     unique: Unique | None
     """What is unique; null unless optimal."""
+    promises: tuple[PlannedPromise, ...]
+    """The service level indicators, in file order; empty unless optimal."""
     plan_for_gpus: Plan | None = Field(default=None, alias="plan")
     """The plan for the number of GPUs asked for; null if none was."""
     shortfall: tuple[Shortfall, ...]

@@ -1,5 +1,6 @@
 """What is read off an optimum: numbers, prices, and how unique they are."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,9 +10,10 @@ from gnr.checks import CAPACITIES
 from gnr.instance import Instance
 from gnr.models import optimal_face
 from gnr.models.point import Multipliers, Point, Program
+from gnr.models.promises import Promise
 from gnr.plan import Occupancy
 from gnr.rates import Rates
-from gnr.result import ClassSolution, MarginalRanges, Range, Tpot, Unique
+from gnr.result import ClassSolution, MarginalRanges, PlannedPromise, Range, Tpot, Unique
 
 BEYOND = 100.0
 """Multiple of its magnitude from which a multiplier at a corner at infinity is infinite."""
@@ -25,8 +27,7 @@ def every_gpu_prefills(point: Point) -> bool:
 def read_off(
     instance: Instance, program: Program, point: Point, multipliers: Multipliers
 ) -> dict[str, Any]:
-    """Return the fields of a `Solution` that an optimum has."""
-    rates = program.rates
+    """Return the fields of a `Solution` that any optimum has."""
     columns = {name: getattr(point, name).tolist() for name in Occupancy.model_fields}
     value, eta = multipliers.marginal_value.tolist(), multipliers.decode_marginal.tolist()
     classes = tuple(
@@ -50,9 +51,7 @@ def read_off(
         "classes": classes,
         "totals": Occupancy(**{name: float(np.sum(column)) for name, column in columns.items()}),
         "marginals": dict(zip(CAPACITIES, capacities, strict=True)),
-        "gpu_value": multipliers.gpu_value(rates),
         "tpot": _tpot(program, point),
-        "unique": _unique(instance, program, point),
     }
 
 
@@ -72,7 +71,43 @@ def _tpot(program: Program, point: Point) -> Tpot:
     )
 
 
-def _unique(instance: Instance, program: Program, point: Point) -> Unique:
+def kept_promises(
+    promises: Sequence[Promise], point: Point, prices: Sequence[float]
+) -> tuple[PlannedPromise, ...]:
+    """Return what a plan promises, what it attains and at what price, in file order."""
+    return tuple(
+        PlannedPromise(
+            name=each.label,
+            kind=each.sli.kind,
+            class_name=each.sli.class_name,
+            unit=each.indicator.unit,
+            direction=each.direction,
+            bound=each.bound if each.hard else None,
+            penalty_weight=each.sli.penalty_weight,
+            planned=_known(each.value(point)),
+            price=price,
+            penalty=each.penalty(point),
+        )
+        for each, price in zip(promises, prices, strict=True)
+    )
+
+
+def _known(value: float) -> float | None:
+    return value if np.isfinite(value) else None
+
+
+def unsettled() -> Unique:
+    """Return that nothing is known of the other optima."""
+    return Unique(
+        **dict.fromkeys((*Occupancy.model_fields, "marginals"), None),
+        ranges=MarginalRanges(),
+        reported="of the optima the one with most on solo slots, the first classes of the file "
+        "first, as far as the promises let",
+    )
+
+
+def uniqueness_of(instance: Instance, program: Program, point: Point) -> Unique:
+    """Return which numbers of an optimum without promises are unique."""
     reported = "solo slots filled by the classes in file order, the rest decoding mixed"
     if program.disaggregated:
         reported = "all decodes on GPUs that only decode"

@@ -68,6 +68,49 @@ class Outcome:
         return _spread(constraint, self.duals, size)
 
 
+@dataclass(frozen=True)
+class Matrices:
+    """A linear model as matrices, variables at least 0.
+
+    Attributes
+    ----------
+    matrix
+        Coefficients, SciPy sparse by column, shape ``(rows, columns)``.
+    right_side
+        Bounds, shape ``(rows,)``.
+    sense
+        1 for ``<=``, 0 for ``=``, -1 for ``>=``; shape ``(rows,)``.
+    cost
+        Objective as it is stated, shape ``(columns,)``, and its constant.
+    rows, columns
+        Pyomo constraint and variable data in the order of the matrix.
+    """
+
+    matrix: Any
+    right_side: Floats
+    sense: Floats
+    cost: Floats
+    constant: float
+    rows: tuple[Any, ...]
+    columns: tuple[Any, ...]
+
+
+def matrices(model: Any) -> Matrices:
+    """Return a linear Pyomo model as matrices."""
+    from pyomo.repn.plugins.standard_form import LinearStandardFormCompiler
+
+    form = LinearStandardFormCompiler().write(model, mixed_form=True, set_sense=None)
+    return Matrices(
+        form.A.tocsc(),
+        np.asarray(form.rhs),
+        np.array([row.bound_type for row in form.rows]),
+        form.c.toarray()[0],
+        float(form.c_offset[0]),
+        tuple(row.constraint for row in form.rows),
+        tuple(form.columns),
+    )
+
+
 def optimize(model: Any) -> Outcome:
     """Solve a linear Pyomo model; never raises for a model without an optimum."""
     size = sum(len(variable) for variable in model.component_objects(pyo.Var))

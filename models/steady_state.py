@@ -1,7 +1,7 @@
 """From an instance to its optimal steady state: build, solve, verify, read off."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -9,9 +9,8 @@ import numpy as np
 from pyomo.common.gc_manager import PauseGC
 
 from gnr.checks import warnings_for
-from gnr.errors import InputError, Problem
 from gnr.instance import Instance
-from gnr.models import chosen_optimum, programs, verification
+from gnr.models import chosen_optimum, programs, promised_state, verification
 from gnr.models.point import (
     Multipliers,
     Point,
@@ -19,15 +18,19 @@ from gnr.models.point import (
     bundled_weights,
     separate_weights,
 )
-from gnr.models.read_off import every_gpu_prefills, read_off
+from gnr.models.promises import Promise, promises_of
+from gnr.models.read_off import (
+    every_gpu_prefills,
+    kept_promises,
+    read_off,
+    uniqueness_of,
+    unsettled,
+)
 from gnr.models.shortfall import explain_shortfall
 from gnr.models.solver import Outcome, Status, optimize, optimize_scaled
 from gnr.provenance import record
 from gnr.rates import Rates, rates_of
-from gnr.result import (
-    Shortfall,
-    Solution,
-)
+from gnr.result import Shortfall, Solution
 
 PROGRAMS = {
     "bundled": (programs.bundled_program, bundled_weights),
@@ -38,6 +41,8 @@ PROGRAMS = {
 
 NO_NUMBERS: dict[str, Any] = {
     "revenue_rate": None,
+    "penalty": 0.0,
+    "promises": (),
     "classes": (),
     "totals": None,
     "marginals": {},
@@ -68,12 +73,7 @@ def solve(
     options
         Further options to write into the provenance.
 
-    Raises
-    ------
-    InputError
-        If the instance has SLIs, which this version does not optimise under.
     """
-    _refuse_slis(instance)
     demands = {"empty_decode_buffer": empty_decode_buffer, "disaggregated": disaggregated}
     with PauseGC():  # a large model is many small objects, none of them garbage
         return _solve(instance, demands, dict(options or {}))
@@ -82,48 +82,71 @@ def solve(
 def _solve(instance: Instance, demands: dict[str, bool], options: dict[str, Any]) -> Solution:
     started = time.perf_counter()
     rates = rates_of(instance)
-    build, weigh = PROGRAMS[instance.prices.scheme]
+    _, weigh = PROGRAMS[instance.prices.scheme]
     program = Program(rates, weigh(rates), **demands)
-    model = build(rates)
-    if program.empty_decode_buffer:
-        programs.require_empty_decode_buffer(model)
-    if program.disaggregated:
-        programs.require_disaggregation(model)
-    status, point, multipliers = _optimum(model, instance, program)
-    warnings, numbers = warnings_for(instance), NO_NUMBERS
+    promises = promises_of(instance, rates)
+    warnings = warnings_for(instance)
     shortfall: tuple[Shortfall, ...] = ()
+    if promises:
+        program = promised_state.demanded(program, promises)
+        status, numbers = _under_promises(instance, program, promises)
+    else:
+        status, numbers = _without_promises(instance, program)
     if status is Status.INFEASIBLE:
         shortfall = explain_shortfall(program, [each.name for each in instance.classes])
-    elif status is Status.OPTIMAL:
-        numbers = read_off(instance, program, point, multipliers)
-    else:
+    elif status is not Status.OPTIMAL:
         warnings.append(f"the solver found no answer that stands up ({status}): nothing is known")
     return Solution(
         instance=instance,
         status=status.value,
         scheme=instance.prices.scheme,
-        penalty=0.0,
         shortfall=shortfall,
         warnings=tuple(warnings),
         provenance=record(instance.sha256(), started, demands | options),
-        **demands,
+        empty_decode_buffer=program.empty_decode_buffer,
+        disaggregated=program.disaggregated,
         **numbers,
     )
 
 
-def _refuse_slis(instance: Instance) -> None:
-    problems = [
-        Problem(
-            "sli-not-supported",
-            instance.name,
-            f"slis[{index}]",
-            f"the promise {sli.label!r} cannot be optimised under yet",
-            "remove the [[slis]] table to solve without it",
-        )
-        for index, sli in enumerate(instance.slis)
-    ]
-    if problems:
-        raise InputError(problems)
+def _without_promises(instance: Instance, program: Program) -> tuple[Status, dict[str, Any]]:
+    """Return status and numbers of the optimum of (P40) or (P42)."""
+    build, _ = PROGRAMS[instance.prices.scheme]
+    model = build(program.rates)
+    if program.empty_decode_buffer:
+        programs.require_empty_decode_buffer(model)
+    if program.disaggregated:
+        programs.require_disaggregation(model)
+    status, point, multipliers = _optimum(model, instance, program)
+    if status is not Status.OPTIMAL:
+        return status, NO_NUMBERS
+    numbers = read_off(instance, program, point, multipliers)
+    return status, NO_NUMBERS | numbers | {
+        "gpu_value": multipliers.gpu_value(program.rates),
+        "unique": uniqueness_of(instance, program, point),
+    }
+
+
+def _under_promises(
+    instance: Instance, program: Program, promises: Sequence[Promise]
+) -> tuple[Status, dict[str, Any]]:
+    """Return status and numbers of the optimum of (P49)."""
+    build, _ = PROGRAMS[instance.prices.scheme]
+    found = promised_state.optimum(build, program, promises)
+    if found.point is None or found.multipliers is None:
+        return found.status, NO_NUMBERS
+    numbers = read_off(instance, program, found.point, found.multipliers)
+    value = numbers["revenue_rate"] - sum(each.penalty(found.point) for each in promises)
+    phi, rates = found.multipliers.marginal_value, program.rates
+    kept = kept_promises(promises, found.point, found.prices)
+    return found.status, numbers | {
+        # Euler: one more GPU at the same demand is a little less demand for each.
+        "gpu_value": value - float(phi @ rates.arrival_rate),
+        "marginals": numbers["marginals"] | {each.name: each.price for each in kept},
+        "penalty": sum(each.penalty(found.point) for each in promises),
+        "promises": kept,
+        "unique": unsettled(),
+    }
 
 
 def _optimum(model: Any, instance: Instance, program: Program) -> tuple[Status, Point, Multipliers]:

@@ -1,0 +1,215 @@
+"""The optimal steady state under promises and penalties (eq. P49)."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pyomo.environ as pyo
+
+from gnr.arrays import Floats
+from gnr.models import programs, verification
+from gnr.models.linear_answer import Answer, answer, prefer
+from gnr.models.point import Multipliers, Point, Program
+from gnr.models.promises import FIELDS, Promise, add_promise, scaled_bound
+from gnr.models.read_off import every_gpu_prefills
+from gnr.models.solver import Outcome, Status, matrices, optimize, optimize_scaled
+from gnr.plan import Occupancy
+from gnr.slis.affine import Affine
+from gnr.slis.indicator import Form
+
+
+@dataclass(frozen=True)
+class PromisedOptimum:
+    """What a program with promises came to.
+
+    Attributes
+    ----------
+    status
+        How it ended.
+    point
+        The reported optimum.
+    multipliers
+        Of the rows of (P40), with the signs of THEORY 4.4.
+    prices
+        By promise, in file order: the slope of the best value in its bound; of a penalty, what it
+        pays for one unit.
+    """
+
+    status: Status
+    point: Point | None = None
+    multipliers: Multipliers | None = None
+    prices: tuple[float, ...] = ()
+
+
+def build_program(build: Any, program: Program, promises: Sequence[Promise]) -> Any:
+    """Return the Pyomo model of (P49): a program of (P40) or (P42) with all its promises.
+
+    Parameters
+    ----------
+    build
+        One of the functions of `gnr.models.programs`.
+    program
+        Rates, weights and demands; an empty decode buffer is demanded also where a promise asks.
+    promises
+        In file order; the k-th becomes the block ``sli_k``.
+    """
+    model = build(program.rates)
+    if program.empty_decode_buffer:
+        programs.require_empty_decode_buffer(model)
+    if program.disaggregated:
+        programs.require_disaggregation(model)
+    for k, promise in enumerate(promises):
+        if promise.hard:
+            add_promise(model, f"sli_{k}", promise)
+    return model
+
+
+def optimum(build: Any, program: Program, promises: Sequence[Promise]) -> PromisedOptimum:
+    """Return the optimum under promises, if it stands up to verification."""
+    model = build_program(build, program, promises)
+    status = Status.LIMIT
+    for attempt in (optimize, optimize_scaled):
+        outcome = attempt(model)
+        status = outcome.status
+        if status is not Status.OPTIMAL:
+            continue
+        found = answer(model, outcome, largest_values(model, program))
+        if found.error > verification.ACCEPTED_ERROR:
+            status = Status.LIMIT
+            continue
+        point = _reported(model, outcome, found, program)
+        multipliers = _multipliers(model, outcome, program, promises, point)
+        prices = tuple(_price(model, outcome, k, each, point) for k, each in enumerate(promises))
+        return PromisedOptimum(status, point, multipliers, prices)
+    return PromisedOptimum(status)
+
+
+def largest_values(model: Any, program: Program) -> Floats:
+    """Return bounds that every feasible point keeps, by column of the matrices of a model."""
+    rates, slots = program.rates, program.rates.batch_slots
+    queue = np.where(
+        rates.patience_rate > 0,
+        rates.arrival_rate / np.where(rates.patience_rate > 0, rates.patience_rate, 1.0),
+        0.0,
+    )
+    most = {
+        "prefill_occupancy": np.minimum(rates.full_prefill, 1.0),
+        "mixed_decode_occupancy": np.full(rates.classes, slots),
+        "solo_decode_occupancy": np.full(rates.classes, slots),
+        "prefill_queue": queue,
+        "decode_queue": queue,
+    }
+    anything = max(float(slots), float(queue.max(initial=0.0)))
+    columns = [
+        data
+        for component in model.component_objects(pyo.Var, descend_into=True)
+        for data in component.values()
+    ]
+    by_data = {id(data): anything for data in columns}
+    for name, values in most.items():
+        for i, data in getattr(model, name).items():
+            by_data[id(data)] = float(values[i])
+    return np.array([by_data[id(data)] for data in matrices(model).columns])
+
+
+def _point(model: Any, outcome: Outcome, program: Program) -> Point:
+    count = program.rates.classes
+    columns = {
+        name: np.maximum(outcome.primal(getattr(model, FIELDS[name]), count), 0.0)
+        for name in Occupancy.model_fields
+    }
+    return Point(**columns)
+
+
+def _reported(model: Any, outcome: Outcome, found: Answer, program: Program) -> Point:
+    """Return the optimum that fills solo slots in file order (10.1(d)), as far as promises let."""
+    solo, count = model.solo_decode_occupancy, program.rates.classes
+    chosen = prefer(model, found, pyo.quicksum((count - i) * solo[i] for i in range(count)))
+    if chosen is None:
+        return _point(model, outcome, program)
+    return _point(model, chosen, program)
+
+
+def _multipliers(
+    model: Any,
+    outcome: Outcome,
+    program: Program,
+    promises: Sequence[Promise],
+    point: Point,
+) -> Multipliers:
+    """Return multipliers of the rows of (P40); marginal values take in what promises add."""
+    rates = program.rates
+    found = Multipliers(
+        float(outcome.duals.get(model.prefill_capacity, 0.0)),
+        float(outcome.duals.get(model.mixed_decode_capacity, 0.0)),
+        float(outcome.duals.get(model.solo_decode_capacity, 0.0)),
+        outcome.dual(model.prefill_balance, rates.classes),
+        outcome.dual(model.decode_balance, rates.classes),
+    )
+    added = np.array(
+        [_arrival_slope(model, outcome, promises, point, i) for i in range(rates.classes)]
+    )
+    found = replace(found, marginal_value=found.marginal_value + added)
+    if not every_gpu_prefills(point):
+        return found
+    return replace(
+        found,
+        prefill_capacity=0.0,
+        solo_decode_capacity=found.gpu_value(rates) / rates.batch_slots,
+    )
+
+
+def _arrival_slope(
+    model: Any, outcome: Outcome, promises: Sequence[Promise], point: Point, i: int
+) -> float:
+    """Return what one more arrival of class `i` is worth by the rows of promises, money/request.
+
+    Those rows are affine in the arrival rate, so that a finite difference is exact.
+    """
+    slope = 0.0
+    for k, promise in enumerate(promises):
+        rates = promise.scope.rates
+        more = np.array(rates.arrival_rate)
+        more[i] *= 2
+        doubled = replace(promise.scope, rates=replace(rates, arrival_rate=more))
+        block = getattr(model, f"sli_{k}")
+        for row, here, there in _rows(block, promise, promise.indicator.form(doubled)):
+            multiplier = outcome.duals.get(row, 0.0)
+            if multiplier:
+                change = _value(block, outcome, there - here, point)
+                slope -= float(multiplier) * change / float(rates.arrival_rate[i])
+    return slope
+
+
+def _rows(block: Any, promise: Promise, other: Form) -> Iterator[tuple[Any, Affine, Affine]]:
+    """Yield the rows of a promise with what they want at most 0, here and for another form."""
+    here = promise.form
+    for k, (one, two) in enumerate(zip(here.definitions, other.definitions, strict=True)):
+        yield block.definition[k], one, two
+    if promise.hard:
+        direction, bound = promise.direction, promise.bound
+        yield block.bound, here.excess(direction, bound), other.excess(direction, bound)
+
+
+def _value(block: Any, outcome: Outcome, affine: Affine, point: Point) -> float:
+    """Return an affine function at the optimum, auxiliary variables included."""
+    found = float(affine.constant)
+    for (name, i), coefficient in affine.coefficients.items():
+        known = name in FIELDS
+        at = getattr(point, name)[i] if known else outcome.values.get(block.auxiliary[name], 0.0)
+        found += float(coefficient) * float(at)
+    return found
+
+
+def _price(model: Any, outcome: Outcome, k: int, promise: Promise, point: Point) -> float:
+    if not promise.hard:
+        return float(promise.sli.penalty_weight or 0.0)
+    multiplier = outcome.duals.get(getattr(model, f"sli_{k}").bound, 0.0)
+    return scaled_bound(promise, point, float(multiplier))
+
+
+def demanded(program: Program, promises: Sequence[Promise]) -> Program:
+    """Return the program with the demands that its promises come with."""
+    buffers = any(promise.form.empty_decode_buffer for promise in promises)
+    return replace(program, empty_decode_buffer=program.empty_decode_buffer or buffers)
