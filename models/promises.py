@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pyomo.environ as pyo
+from pyomo.core.expr.visitor import identify_variables
 
 from gnr.instance import Instance, Sli
 from gnr.models.point import Point
@@ -105,10 +106,14 @@ def add_form(model: Any, name: str, form: Form) -> Any:
 
 
 def add_promise(model: Any, name: str, promise: Promise) -> Any:
-    """Add a hard promise as a block with the constraint ``bound``; return the block."""
+    """Add a hard promise as a block with the constraint ``bound``; return the block.
+
+    What is promised is its mutable parameter ``promised``.
+    """
     form = promise.form
     block = add_form(model, name, form)
-    excess = form.excess(promise.direction, promise.bound)
+    block.promised = pyo.Param(initialize=promise.bound, mutable=True)
+    excess = form.excess(promise.direction, block.promised)
     block.bound = pyo.Constraint(expr=row(model, block, excess))
     return block
 
@@ -116,19 +121,20 @@ def add_promise(model: Any, name: str, promise: Promise) -> Any:
 def row(model: Any, block: Any, excess: Affine) -> Any:
     """Return the constraint that an affine function be at most 0, its constant on the right."""
     left = expression(model, block, Affine(excess.coefficients))
-    if isinstance(left, int | float):  # nothing but a constant
-        return pyo.Constraint.Feasible if excess.constant <= 0 else pyo.Constraint.Infeasible
-    return left <= -float(excess.constant)
+    if not any(True for _ in identify_variables(left)):  # all of them are 0
+        kept = pyo.value(excess.constant) <= 0
+        return pyo.Constraint.Feasible if kept else pyo.Constraint.Infeasible
+    return left <= -excess.constant
 
 
 def expression(model: Any, block: Any, affine: Affine) -> Any:
     """Return an affine function in the variables of a model and of the block of its form."""
     terms = (
-        float(coefficient) * found
+        coefficient * found
         for (name, i), coefficient in affine.coefficients.items()
         if (found := _variable(model, block, name, i)) is not None
     )
-    return pyo.quicksum(terms) + float(affine.constant)
+    return pyo.quicksum(terms) + affine.constant
 
 
 def _variable(model: Any, block: Any, name: str, i: int) -> Any:

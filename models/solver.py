@@ -17,6 +17,7 @@ import pyomo.environ as pyo
 from pyomo.common.collections import ComponentMap
 from pyomo.contrib.solver.common.results import TerminationCondition
 from pyomo.contrib.solver.solvers.highs import Highs
+from pyomo.repn import generate_standard_repn
 
 from gnr.arrays import Floats
 
@@ -163,6 +164,85 @@ def optimize_scaled(model: Any) -> Outcome:
         ComponentMap(zip(form.columns, values.tolist(), strict=True)),
         ComponentMap(zip((row.constraint for row in form.rows), duals.tolist(), strict=True)),
     )
+
+
+class KeptSolver:
+    """A linear model kept with its solver, for many solves with other values of its parameters.
+
+    The structure is compiled once. Each solve reads all numbers anew, so that none can be stale,
+    and begins from the basis in which the last one ended.
+
+    Parameters
+    ----------
+    model
+        A linear Pyomo model whose variables are at least 0. Its mutable parameters may change
+        between solves, nothing else.
+    """
+
+    def __init__(self, model: Any) -> None:
+        (objective,) = model.component_data_objects(pyo.Objective, active=True)
+        self._rows = list(model.component_data_objects(pyo.Constraint, active=True))
+        parts = [generate_standard_repn(row.body, compute_values=False) for row in self._rows]
+        goal = generate_standard_repn(objective.expr, compute_values=False)
+        seen = ComponentMap()
+        for part in (goal, *parts):
+            for variable in part.linear_vars:
+                seen.setdefault(variable, len(seen))
+        self._columns = list(seen)
+        self._goal, self._constants = goal, [part.constant for part in parts]
+        self._maximize = objective.sense == pyo.maximize
+        self._goal_columns = [seen[variable] for variable in goal.linear_vars]
+        self._starts = np.cumsum([0, *(len(part.linear_vars) for part in parts)])
+        self._index = [seen[variable] for part in parts for variable in part.linear_vars]
+        self._coefficients = [each for part in parts for each in part.linear_coefs]
+        self._solver = _new_highs(large=len(seen) > LARGE_MODEL)
+        self._solver.setOptionValue("small_matrix_value", 1e-12)
+        self._solver.setOptionValue("presolve", "off")  # it would throw the basis away
+        self._basis: Any = None
+
+    def optimize(self) -> Outcome:
+        """Solve the model as it is now."""
+        solver = self._solver
+        solver.passModel(self._program())
+        if self._basis is not None:
+            solver.setBasis(self._basis)
+        status = _run(solver)
+        if status is not Status.OPTIMAL:
+            return Outcome(status)
+        self._basis = solver.getBasis()
+        found = solver.getSolution()
+        return Outcome(
+            status,
+            float(solver.getInfo().objective_function_value),
+            ComponentMap(zip(self._columns, found.col_value, strict=True)),
+            ComponentMap(zip(self._rows, found.row_dual, strict=True)),
+        )
+
+    def _program(self) -> Any:
+        """Return the model in numbers."""
+        cost = np.zeros(len(self._columns))
+        cost[self._goal_columns] = [pyo.value(each) for each in self._goal.linear_coefs]
+        constants = np.array([pyo.value(each) for each in self._constants])
+        program = highspy.HighsLp()
+        program.num_row_, program.num_col_ = len(self._rows), len(self._columns)
+        program.sense_ = (
+            highspy.ObjSense.kMaximize if self._maximize else highspy.ObjSense.kMinimize
+        )
+        program.col_cost_, program.offset_ = cost, float(pyo.value(self._goal.constant))
+        program.col_lower_ = np.zeros(len(cost))
+        program.col_upper_ = np.full(len(cost), highspy.kHighsInf)
+        lower = [_side(row.lower, -highspy.kHighsInf) for row in self._rows]
+        upper = [_side(row.upper, highspy.kHighsInf) for row in self._rows]
+        program.row_lower_, program.row_upper_ = lower - constants, upper - constants
+        program.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
+        program.a_matrix_.start_ = self._starts
+        program.a_matrix_.index_ = self._index
+        program.a_matrix_.value_ = np.array([pyo.value(each) for each in self._coefficients])
+        return program
+
+
+def _side(bound: Any, absent: float) -> float:
+    return absent if bound is None else float(pyo.value(bound))
 
 
 def _optimize_pyomo(model: Any) -> Outcome:

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,10 @@ from benchmarks.side_by_side import keep, take_turns
 
 from gnr.instance import Instance
 from gnr.models import closed_form
+from gnr.models.programs import bundled_program
+from gnr.models.solver import optimize
 from gnr.models.steady_state import solve
+from gnr.models.warm_program import WarmProgram
 from gnr.rates import Rates, compute_rates, rates_of
 from gnr.reading import build, load
 from random_instances import random_data
@@ -167,3 +171,48 @@ def test_cold_solve_takes_at_most_4_times_the_import_of_pyomo() -> None:
     figures["ratio"] = figures["solve_s"] / figures["import_s"]
     keep("gnr solve two-class, cold, against import pyomo.environ", figures)
     assert figures["ratio"] <= 4
+
+
+def test_warm_solves_of_eight_classes_take_at_most_half_the_time_of_fresh_builds() -> None:
+    path = list(walk_of(load("dolly-eight-class"), 1000))
+    kept = WarmProgram()
+    kept.optimum(path[0])
+    found: dict[str, list[float]] = {}
+
+    def warm() -> None:
+        found["warm"] = [kept.optimum(each).revenue_rate for each in path]
+
+    def fresh() -> None:
+        programs = (bundled_program(rates_of(each)) for each in path)
+        found["fresh"] = [optimize(program).objective for program in programs]
+
+    figures = take_turns({"warm_1000_s": warm, "build_and_solve_1000_s": fresh}, 3)
+    figures["ratio"] = figures["warm_1000_s"] / figures["build_and_solve_1000_s"]
+    keep("eight classes, 1,000 instances, warm against fresh", figures)
+    assert found["warm"] == pytest.approx(found["fresh"], rel=1e-9)
+    assert figures["ratio"] <= 0.5
+
+
+def walk_of(instance: Instance, steps: int) -> Iterator[Instance]:
+    """Yield instances in which arrival rates, iteration times and batch slots wander."""
+    rng = np.random.default_rng(0)
+    for _ in range(steps):
+        gpu, time = instance.gpu, instance.gpu.iteration_time
+        slower = {"per_chunk_token": time.per_chunk_token * rng.uniform(0.9, 1.11)}
+        instance = instance.model_copy(
+            update={
+                "gpu": gpu.model_copy(
+                    update={
+                        "batch_slots": int(rng.integers(4, 33)),
+                        "iteration_time": time.model_copy(update=slower),
+                    }
+                ),
+                "classes": tuple(
+                    each.model_copy(
+                        update={"arrival_rate": float(each.arrival_rate * rng.uniform(0.9, 1.11))}
+                    )
+                    for each in instance.classes
+                ),
+            }
+        )
+        yield instance
