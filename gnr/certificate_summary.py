@@ -1,6 +1,9 @@
 """A certificate in words."""
 
+from fractions import Fraction
+
 from gnr.certificate import Certificate
+from gnr.exact_factors import Factors
 
 MOST_DIRECTIONS = 3
 """Directions told; the rest is in the JSON."""
@@ -21,16 +24,29 @@ def certificate_lines(certificate: Certificate) -> list[str]:
         return ["Certified, and checked independently: nothing is feasible."]
     value = shortened(certificate.value)
     lines = [f"Certified, and checked independently: the best value is exactly {value}."]
-    count = len(certificate.directions)
+    directions = plan_directions(certificate)
+    count = len(directions)
     if not count:
         return [*lines, "The optimum is unique."]
     ways = "in this direction" if count == 1 else f"in {count} independent directions"
     lines.append(f"The optimum is not unique: it can move {ways} and earn the same:")
-    for direction in certificate.directions[:MOST_DIRECTIONS]:
+    for direction in directions[:MOST_DIRECTIONS]:
         lines.append(f"  {in_words(direction)}")
     if count > MOST_DIRECTIONS:
         lines.append(f"  and {count - MOST_DIRECTIONS} more (see --json)")
     return lines
+
+
+def plan_directions(certificate: Certificate) -> list[dict[str, str]]:
+    """Return independent directions that the plan can move in, auxiliary variables left out."""
+    moves = [
+        {name: text for name, text in direction.items() if name.partition("[")[0] in PLACES}
+        for direction in certificate.directions
+    ]
+    rows = {name: row for row, name in enumerate(certificate.primal)}
+    columns = [{rows[name]: Fraction(text) for name, text in move.items()} for move in moves]
+    dependent = set(Factors(columns, len(rows)).rejected)
+    return [move for k, move in enumerate(moves) if k not in dependent]
 
 
 def in_words(direction: dict[str, str]) -> str:

@@ -10,8 +10,10 @@ from gnr.exact_lp import LinearProgram, maximize, slack_name
 from gnr.exact_rates import exact_rates
 from gnr.instance import Instance
 from gnr.models.exact_face import optimal_face
-from gnr.models.exact_program import MIXED, OBJECTIVES, PREFILL, SOLO, exact_program
+from gnr.models.exact_program import MIXED, PREFILL, SOLO
+from gnr.models.exact_promises import moves_plan, promised_program
 from gnr.result import Solution
+from gnr.slis import INDICATORS
 
 MOST_CLASSES = 200
 """Classes beyond which certificates are refused: exact elimination would take minutes."""
@@ -32,7 +34,9 @@ def certify(
     """Return a certificate for the program that `solution` answers.
 
     The optimum in floats only says where to begin: exact pivots go on from its basis, so that the
-    certificate is right even where the solution is not; see `disagreement`.
+    certificate is right even where the solution is not; see `disagreement`. Promises are rows like
+    others. Penalties are not covered, for their optimum need not be a fraction, nor is max-min
+    fairness, whose shares are themselves the outcome of programs in floats.
 
     Parameters
     ----------
@@ -47,15 +51,11 @@ def certify(
     Raises
     ------
     InputError
-        If the instance has too many classes, or the fractions too many digits to be written.
+        If the instance has too many classes, penalties or promises that no certificate covers, or
+        the fractions too many digits to be written.
     """
     instance = solution.instance
-    if len(instance.classes) > MOST_CLASSES:
-        raise _refusal(
-            instance,
-            f"{len(instance.classes)} classes are too many for a certificate",
-            f"at most {MOST_CLASSES}; solve without --certify",
-        )
+    _refuse_what_is_not_covered(instance)
     program = _program(solution, replaced or {})
     outcome = maximize(program, _guessed_basis(solution))
     common: dict[str, Any] = {
@@ -84,11 +84,13 @@ def certify(
             value=str(outcome.value),
             primal=_texts(outcome.primal),
             dual=_texts(face.dual),
-            unique=not face.directions,
+            unique=not any(moves_plan(direction) for direction in face.directions),
             directions=tuple(_texts(direction) for direction in face.directions),
         ).sealed()
     except ValueError as error:
-        raise _refusal(instance, f"the exact numbers are too long ({error})", "round it") from error
+        raise _too_large(
+            instance, f"the exact numbers are too long ({error})", "round it"
+        ) from error
 
 
 def disagreement(solution: Solution, certificate: Certificate) -> str | None:
@@ -106,12 +108,9 @@ def disagreement(solution: Solution, certificate: Certificate) -> str | None:
 
 
 def _program(solution: Solution, replaced: Mapping[str, Fraction]) -> LinearProgram:
-    rates = exact_rates(solution.instance, **replaced)
-    names = [each.name for each in solution.instance.classes]
-    return exact_program(
-        rates,
-        names,
-        OBJECTIVES[solution.scheme](rates, names),
+    return promised_program(
+        solution.instance,
+        exact_rates(solution.instance, **replaced),
         empty_decode_buffer=solution.empty_decode_buffer,
         disaggregated=solution.disaggregated,
     )
@@ -140,5 +139,33 @@ def _texts(numbers: Mapping[str, Fraction]) -> dict[str, str]:
     return {name: str(value) for name, value in numbers.items()}
 
 
-def _refusal(instance: Instance, message: str, remedy: str) -> InputError:
+def _refuse_what_is_not_covered(instance: Instance) -> None:
+    if len(instance.classes) > MOST_CLASSES:
+        raise _too_large(
+            instance,
+            f"{len(instance.classes)} classes are too many for a certificate",
+            f"at most {MOST_CLASSES}; solve without --certify",
+        )
+    problems = []
+    for k, sli in enumerate(instance.slis):
+        if sli.penalty_weight is not None:
+            why = "is a penalty, which no certificate covers"
+        elif INDICATORS[sli.kind].needs_fair_shares:
+            why = "rests on shares computed in floats, which no certificate covers"
+        else:
+            continue
+        problems.append(
+            Problem(
+                "certificate-sli",
+                instance.name,
+                f"slis[{k}]",
+                f"{sli.label!r} {why}",
+                "solve without --certify, or without it",
+            )
+        )
+    if problems:
+        raise InputError(problems)
+
+
+def _too_large(instance: Instance, message: str, remedy: str) -> InputError:
     return InputError([Problem("certificate-size", instance.name, "classes", message, remedy)])

@@ -72,6 +72,11 @@ def with_promises(
     return LinearProgram(program.objective, rows)
 
 
+def moves_plan(direction: Mapping[str, Fraction]) -> bool:
+    """Whether a direction moves more than auxiliary variables: these say nothing of a plan."""
+    return any(change and name.partition("[")[0] in FIELDS for name, change in direction.items())
+
+
 def row_name(promise: Promise) -> str:
     """Return the name of the row that holds the bound of a promise."""
     return f"promise[{promise.label}]"

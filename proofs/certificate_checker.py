@@ -3,9 +3,10 @@
     python certificate_checker.py NAME.certificate.json INSTANCE.toml
 
 Needs the standard library only, and nothing of gnr: the linear program is built here, from the
-instance file and the formulas of the paper (eqs. P3, P4, P21, P40, P42). Every number of the file
-is the shortest decimal that denotes its double. Exit code: 0 all holds, 1 something does not, 2 the
-input cannot be used. Names are printed with all but plain ASCII escaped.
+instance file and the formulas of the paper (eqs. P3, P4, P21, P40, P42), the promises of the file
+included (P43, P45, D7, D13 and Little's law). Every number of the file is the shortest decimal that
+denotes its double. Exit code: 0 all holds, 1 something does not, 2 the input cannot be used. Names
+are printed with all but plain ASCII escaped.
 """
 
 import hashlib
@@ -16,7 +17,7 @@ import sys
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
-from typing import Any, TextIO, TypeAlias
+from typing import Any, NamedTuple, TextIO, TypeAlias
 
 Vector: TypeAlias = dict[str, Fraction]
 Row: TypeAlias = tuple[Vector, bool, Fraction]
@@ -43,9 +44,33 @@ INSTANCE = {
         "name": TEXT, "prompt_tokens": NUMBER, "output_tokens": NUMBER,
         "arrival_rate": NUMBER, "patience_rate": NUMBER,
     }],
-    "slis": (list,),
+    "slis": [{...: (str, *NUMBER)}],
 }  # fmt: skip
-"""The shape of an instance; `notes` and `slis` may be left out, and `slis` must be empty."""
+"""The shape of an instance; `notes` and `slis` may be left out."""
+SLI = {
+    "kind": TEXT, "name": (str, None), "class": (str, None),
+    "at_most": (*NUMBER, None), "at_least": (*NUMBER, None), "penalty_weight": (*NUMBER, None),
+}  # fmt: skip
+"""The shape of an entry of `slis`; all but `kind` may be left out."""
+AUXILIARY = ("highest[", "lowest[")
+"""How the names of variables begin that only tie rows together and are no part of a plan."""
+
+
+class Class(NamedTuple):
+    """A class of requests: its numbers and rates, and the names of its variables."""
+
+    name: str
+    prompt: Fraction
+    arrivals: Fraction
+    theta: Fraction
+    mu_p: Fraction
+    mu_m: Fraction
+    mu_s: Fraction
+    x: str
+    y_m: str
+    y_s: str
+    q_p: str
+    q_d: str
 
 
 def check(certificate: Mapping[str, Any], instance: Mapping[str, Any]) -> list[str]:
@@ -62,6 +87,8 @@ def check(certificate: Mapping[str, Any], instance: Mapping[str, Any]) -> list[s
         return ["the checksum does not fit: the certificate was altered"]
     if certificate["scheme"] != instance["prices"]["scheme"]:
         return ["the instance has another pricing scheme"]
+    if asks_for_empty_buffer(instance) and not certificate["empty_decode_buffer"]:
+        return ["a promise of fairness comes with an empty decode buffer, and this has none"]
     objective, rows = program(
         instance, certificate["empty_decode_buffer"], certificate["disaggregated"]
     )
@@ -99,7 +126,7 @@ def check(certificate: Mapping[str, Any], instance: Mapping[str, Any]) -> list[s
     free += [{row: ONE} for row in rows if rows[row][1] and not dual[row]]
     if not rank(directions, objective) == len(directions) == len(free) - rank(free, rows):
         problems.append("the directions are not proved to be independent and all there are")
-    if certificate["unique"] is not (not directions):
+    if certificate["unique"] is not (dimension(directions, objective) == 0):
         problems.append("it is called unique and has directions, or it is neither")
     return problems
 
@@ -134,9 +161,7 @@ def expect(shape: Any, value: Any, place: str) -> None:
 def program(
     instance: Mapping[str, Any], empty_decode_buffer: bool, disaggregated: bool
 ) -> tuple[Vector, dict[str, Row]]:
-    """Return objective and rows of (P40) or (P42), balances first."""
-    if instance.get("slis"):
-        raise ValueError("instance.slis: there are promises, which no certificate covers")
+    """Return objective and rows of (P40) or (P42), balances first and promises last."""
     gpu, time, prices = instance["gpu"], instance["gpu"]["iteration_time"], instance["prices"]
     slots, chunk = exact(gpu["batch_slots"]), exact(gpu["chunk_tokens"])
     tau = exact(time["base"]) + exact(time["per_chunk_token"]) * chunk  # P3
@@ -150,6 +175,7 @@ def program(
     mixed: Vector = {}
     solo: Vector = {}
     rows: dict[str, Row] = {}
+    classes: list[Class] = []
     for each in instance["classes"]:
         name, theta = each["name"], exact(each["patience_rate"])
         prompt, output = exact(each["prompt_tokens"]), exact(each["output_tokens"])
@@ -174,12 +200,128 @@ def program(
         for dropped in [q_d] * empty_decode_buffer + [y_m] * disaggregated:
             for part in (objective, mixed, decoded):
                 part.pop(dropped, None)
-        rows[f"prefill_balance[{name}]"] = started, False, exact(each["arrival_rate"])
+        arrivals = exact(each["arrival_rate"])
+        rates = prompt, arrivals, theta, mu_p, mu_m, mu_s
+        classes.append(Class(name, *rates, x, y_m, y_s, q_p, q_d))
+        rows[f"prefill_balance[{name}]"] = started, False, arrivals
         rows[f"decode_balance[{name}]"] = decoded, False, ZERO
     rows["prefill_capacity"] = prefill, True, ONE
     rows["mixed_decode_capacity"] = mixed, True, ZERO
     rows["solo_decode_capacity"] = solo, True, slots
+    for k, sli in enumerate(instance.get("slis", ())):
+        try:
+            promise(objective, rows, sli, classes, (slots, tau, solo_time))
+        except ValueError as error:
+            raise ValueError(f"instance.slis[{k}]: {error}") from error
     return objective, rows
+
+
+def promise(
+    objective: Vector,
+    rows: dict[str, Row],
+    sli: Mapping[str, Any],
+    classes: Sequence[Class],
+    gpu: tuple[Fraction, Fraction, Fraction],
+) -> None:
+    """Add variables and rows of a promise: N - eta D at most 0, or at least 0."""
+    expect(SLI, {**dict.fromkeys(SLI), **sli}, "it")
+    if "penalty_weight" in sli or ("at_most" in sli) == ("at_least" in sli):
+        raise ValueError("only one bound makes a promise, and no certificate covers a penalty")
+    kind, owner = sli["kind"], sli.get("class")
+    direction = "at_most" if "at_most" in sli else "at_least"
+    if direction not in DIRECTIONS.get(kind, ()):
+        raise ValueError(f"no certificate covers {direction} of {kind!r}")
+    if (owner is not None and kind in CLUSTER_ONLY) or (owner is None and kind in CLASS_ONLY):
+        raise ValueError(f"{kind!r} is not about {owner!r}")
+    scope = [each for each in classes if owner in (None, each.name)]
+    if not scope:
+        raise ValueError(f"there is no class {owner!r}")
+    if kind in TIMES and not all(each.theta for each in scope):
+        raise ValueError(f"{kind!r} has no meaning where a class never leaves")
+    label = sli.get("name", kind if owner is None else f"{kind}:{owner}")
+    if f"promise[{label}]" in rows:
+        raise ValueError(f"another one is called {label!r} too")
+    if kind in SPREADS:  # lowest <= v_i <= highest
+        highest, lowest = (f"{name}{label}]" for name in AUXILIARY)
+        objective |= {highest: ZERO, lowest: ZERO}
+        fields = [SPREADS[kind](each) for each in classes]
+        ties = [tie for v in fields for tie in ({v: ONE, highest: -ONE}, {lowest: ONE, v: -ONE})]
+        for j, tie in enumerate(ties):
+            rows[f"definition[{label}][{j}]"] = tie, True, ZERO
+        above, below = {highest: ONE, lowest: -ONE}, {CONSTANT: ONE}
+    else:
+        above, below = quotients(scope, classes, gpu)[kind]
+    bound, sign = exact(sli[direction]), ONE if direction == "at_most" else -ONE
+    excess = {name: sign * (above.get(name, ZERO) - bound * below.get(name, ZERO))
+              for name in above | below}  # fmt: skip
+    row = {name: excess[name] for name in excess if name in objective}
+    rows[f"promise[{label}]"] = row, True, -excess.get(CONSTANT, ZERO)
+
+
+CONSTANT = ""
+"""Stands among the variables for the number 1."""
+AT_MOST, AT_LEAST = ("at_most",), ("at_most", "at_least")
+SPREADS: dict[str, Callable[[Class], str]] = {  # P43, P45: largest less smallest of a variable
+    "prefill_fairness": lambda each: each.x,
+    "decode_fairness": lambda each: each.y_s,
+}
+TIMES = ("mean_wait", "mean_ttft", "mean_end_to_end")
+DIRECTIONS = {
+    **dict.fromkeys((*SPREADS, *TIMES, "mean_tpot", "token_tpot", "abandonment_fraction"), AT_MOST),
+    **dict.fromkeys(("decode_backlog", "empty_decode_buffer", "disaggregation"), AT_MOST),
+    **dict.fromkeys(("throughput", "proportional_share"), AT_LEAST),
+}
+"""By kind, which bounds there are."""
+CLUSTER_ONLY, CLASS_ONLY = (*SPREADS, "mean_tpot"), ("proportional_share",)
+
+
+def quotients(
+    scope: Sequence[Class], everyone: Sequence[Class], gpu: tuple[Fraction, Fraction, Fraction]
+) -> dict[str, tuple[Vector, Vector]]:
+    """Return numerator and denominator of the other kinds, each above 0 in the plan or 0."""
+    slots, tau, solo_time = gpu
+    waiting, handed = {each.q_p: ONE for each in scope}, {each.q_d: ONE for each in scope}
+    starting, started = {each.x: ONE for each in scope}, {each.x: each.mu_p for each in scope}
+    mixed, solo = {each.y_m: ONE for each in scope}, {each.y_s: ONE for each in scope}
+    tokens = {each.y_m: 1 / tau for each in scope} | {each.y_s: 1 / solo_time for each in scope}
+    finished, all_finished = (
+        {each.y_m: each.mu_m for each in group} | {each.y_s: each.mu_s for each in group}
+        for group in (scope, everyone)
+    )
+    left = {name: each.theta for each in scope for name in (each.q_p, each.q_d)}
+    held = {each.q_d: each.prompt for each in scope}
+    arrived = {CONSTANT: sum((each.arrivals for each in scope), ZERO)}
+    mixed_part = dict.fromkeys(starting, tau * (slots - 1) - solo_time * slots)
+    slot_time = mixed_part | {CONSTANT: solo_time * slots}
+    all_slots = dict.fromkeys(starting, -ONE) | {CONSTANT: slots}
+    one = {CONSTANT: ONE}
+    return {
+        "mean_wait": (waiting, started),
+        "mean_ttft": (waiting | starting, started),
+        "mean_end_to_end": (waiting | starting | handed | mixed | solo, finished),
+        "mean_tpot": (slot_time, all_slots),  # P47, D7
+        "token_tpot": (mixed | solo, tokens),  # D13
+        "abandonment_fraction": (left, arrived),
+        "throughput": (finished, one),
+        "proportional_share": (finished, all_finished),
+        "decode_backlog": (held, one),
+        "empty_decode_buffer": (handed, one),
+        "disaggregation": (mixed, one),
+    }
+
+
+def asks_for_empty_buffer(instance: Mapping[str, Any]) -> bool:
+    """Whether a promise comes with q_d = 0."""
+    return any(each.get("kind") in SPREADS for each in instance.get("slis", ()))
+
+
+def dimension(directions: Iterable[Vector], objective: Vector) -> int:
+    """Return in how many independent directions the plan moves, auxiliary variables apart."""
+    plans = [
+        {name: direction[name] for name in direction if not name.startswith(AUXILIARY)}
+        for direction in directions
+    ]
+    return rank(plans, objective)
 
 
 def faults(
@@ -278,7 +420,8 @@ def main(arguments: Sequence[str]) -> int:
     if certificate["status"] == "infeasible":
         say(sys.stdout, "proved: nothing is feasible")
         return 0
-    dimensions = len(certificate["directions"])
+    moves = [numbers(each) for each in certificate["directions"]]
+    dimensions = dimension(moves, dict.fromkeys(certificate["primal"], ZERO))
     span = "spanned by the certificate's directions"
     many = f"not unique: the optima have dimension {dimensions}, {span}"
     say(
