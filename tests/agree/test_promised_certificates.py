@@ -1,0 +1,131 @@
+"""Certificates under promises: exact and float agree, and the checker, which writes the rows of all
+kinds anew from their definitions, has the same rows and accepts every one.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gnr.exact_rates import exact_rates
+from gnr.models.certificate import certify, disagreement
+from gnr.models.exact_promises import promised_program
+from gnr.models.point import Point
+from gnr.models.steady_state import solve
+from gnr.plan import Occupancy
+from gnr.proofs.certificate_checker import DIRECTIONS, check, program
+from gnr.rates import rates_of
+from gnr.reading import build
+from gnr.slis import INDICATORS
+from gnr.slis.indicator import Scope
+from random_instances import REGIMES, random_data, random_promise
+
+KINDS = [kind for kind, each in INDICATORS.items() if not each.needs_fair_shares]
+
+
+def attained(data: dict[str, Any], kind: str) -> dict[str, float]:
+    """Return what the best plan without promises attains, by class and by "" for the cluster.
+
+    Empty if there is none, or none for which the indicator has a meaning.
+    """
+    instance, indicator = build(data, "random"), INDICATORS[kind]
+    solution, rates = solve(instance), rates_of(instance)
+    if solution.status != "optimal":
+        return {}
+    fields = Occupancy.model_fields
+    point = Point(*(np.array([getattr(each, f) for each in solution.classes]) for f in fields))
+    owners: dict[str, int | None] = {"": None} if "cluster" in indicator.scopes else {}
+    if "class" in indicator.scopes:
+        owners |= {each.name: i for i, each in enumerate(instance.classes)}
+    scopes = {name: Scope(rates, owner) for name, owner in owners.items()}
+    return {
+        name: float(np.nan_to_num(indicator.at(scope, point)))
+        for name, scope in scopes.items()
+        if not indicator.needs_patience or scope.impatient == scope.classes
+    }
+
+
+def cases(
+    count: int, seed: int, promises: int = 1
+) -> Iterator[tuple[dict[str, Any], dict[str, bool]]]:
+    """Yield raw instances with promises of all kinds in turn, and demands."""
+    rng = np.random.default_rng(seed)
+    for k in range(count):
+        data = random_data(
+            rng,
+            classes=int(rng.integers(1, 5)),
+            regime=REGIMES[int(rng.integers(3))],
+            scheme=("bundled", "separate")[k % 2],
+            patient=(0.0, 0.0, 0.4)[int(rng.integers(3))],
+            twins=bool(rng.integers(2)),
+        )
+        slis = []
+        for j in range(promises):
+            kind = KINDS[(k + j) % len(KINDS)]
+            if now := attained(data, kind):
+                slis.append(random_promise(rng, kind, now))
+        yield data | {"slis": slis}, {"disaggregated": bool(rng.random() < 0.2)}
+
+
+def accepted(data: dict[str, Any], demands: dict[str, bool]) -> Any:
+    """Return the certificate of an instance; it agrees with the solver and the checker takes it."""
+    solution = solve(build(data, "random"), **demands)
+    certificate = certify(solution)
+    assert disagreement(solution, certificate) is None, data["slis"]
+    assert check(certificate.model_dump(mode="json"), data) == [], data["slis"]
+    return certificate
+
+
+def test_instances_with_promises_of_all_kinds_are_certified() -> None:
+    found = [accepted(*case) for case in (*cases(28, 51), *cases(28, 52, promises=3))]
+    assert {(each.status, each.unique) for each in found} == {
+        ("optimal", True), ("optimal", False), ("infeasible", None),
+    }  # fmt: skip
+    binding = [
+        name
+        for each in found
+        for name, multiplier in each.dual.items()
+        if each.status == "optimal" and name.startswith("promise[") and multiplier != "0"
+    ]
+    assert len(binding) > 10
+
+
+@pytest.mark.long
+def test_600_more_instances_with_promises_are_certified() -> None:
+    for case in (*cases(400, 53), *cases(200, 54, promises=3)):
+        accepted(*case)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_rows_of_promises_are_exactly_those_of_the_checker(kind: str) -> None:
+    """In every scope and direction; classes that never leave have no queues in them."""
+    indicator, rng = INDICATORS[kind], np.random.default_rng(55)
+    for scheme, patient in (("bundled", 0.0), ("separate", 0.5)):
+        data = random_data(rng, classes=3, scheme=scheme, patient=patient)
+        if indicator.needs_patience:
+            for each in data["classes"]:
+                each["patience_rate"] = each["patience_rate"] or 0.1
+        for direction in indicator.directions:
+            for owner in indicator.scopes:
+                entry = {"kind": kind, direction: float(rng.uniform(0.01, 0.9))}
+                if owner == "class":
+                    entry["class"] = "class-1"
+                for demands in ((False, False), (True, True)):
+                    same_program(data | {"slis": [entry]}, *demands)
+
+
+def same_program(data: dict[str, Any], empty: bool, disaggregated: bool) -> None:
+    instance = build(data, "random")
+    demands = {"empty_decode_buffer": empty, "disaggregated": disaggregated}
+    found = promised_program(instance, exact_rates(instance), **demands)
+    empty = not any(name.startswith("decode_queue") for name in found.variables)
+    objective, rows = program(data, empty, disaggregated)
+    assert set(found.variables) == set(objective)
+    assert {name: (dict(row.coefficients), row.sense == "<=", row.bound)
+            for name, row in found.rows.items()} == rows  # fmt: skip
+
+
+def test_checker_knows_the_directions_of_every_kind() -> None:
+    for kind in KINDS:
+        assert set(DIRECTIONS[kind]) == set(INDICATORS[kind].directions), kind
