@@ -126,8 +126,8 @@ def check(certificate: Mapping[str, Any], instance: Mapping[str, Any]) -> list[s
     free += [{row: ONE} for row in rows if rows[row][1] and not dual[row]]
     if not rank(directions, objective) == len(directions) == len(free) - rank(free, rows):
         problems.append("the directions are not proved to be independent and all there are")
-    if certificate["unique"] is not (dimension(directions, objective) == 0):
-        problems.append("it is called unique and has directions, or it is neither")
+    elif certificate["unique"] is not (dimension(directions, objective) == 0):
+        problems.append("it is called unique and its directions move the plan, or it is neither")
     return problems
 
 

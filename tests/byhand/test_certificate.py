@@ -98,6 +98,61 @@ def test_more_prefills_than_gpus() -> None:
     assert check(found.model_dump(mode="json"), data) == []
 
 
+def test_a_capped_mean_tpot_caps_the_prefills() -> None:
+    r"""P47 with tau = 1, 1/gamma = 1/2, B = 2 reads 1 <= eta (2 - X); eta = 5/8 is 5/8 X <= 1/4.
+
+    So X = 2/5 in place of 4/5, and half as much is earned: all prefilled are decoded, in whatever
+    split with y_m <= 2/5 (one direction). No decode slot is scarce, so eta = w = 27, and the row
+    of the promise pays for the prefills: 5/8 nu = 27. The bound says 216/5 * 1/4 = 54/5 too.
+    """
+    data = ONE_CLASS | {"slis": [{"kind": "mean_tpot", "at_most": 0.625, "name": "speed"}]}
+    numbers = {
+        "status": "optimal",
+        "value": "54/5",
+        "primal": {
+            "mixed_decode[a]": "0",
+            "solo_decode[a]": "2/5",
+            "prefill[a]": "2/5",
+            "prefill_queue[a]": "26/5",
+            "decode_queue[a]": "0",
+        },
+        "dual": {
+            "prefill_capacity": "0",
+            "mixed_decode_capacity": "0",
+            "solo_decode_capacity": "0",
+            "prefill_balance[a]": "0",
+            "decode_balance[a]": "27",
+            "promise[speed]": "216/5",
+        },
+        "unique": False,
+        "directions": ({"mixed_decode[a]": "2/5", "solo_decode[a]": "-1/5"},),
+    }
+    assert check(on_paper(data, **numbers).model_dump(mode="json"), data) == []
+    found = certify(solve(build(data, "paper")))
+    assert (found.value, found.dual, found.unique) == ("54/5", numbers["dual"], False)
+    assert check(found.model_dump(mode="json"), data) == []
+
+
+def test_a_time_per_token_below_that_of_a_solo_gpu() -> None:
+    """With eta = 2/5 the row is 2/5 X <= -1/5: it refutes itself, whoever leaves."""
+    data = ONE_CLASS | {"slis": [{"kind": "mean_tpot", "at_most": 0.4}]}
+    rows = ("prefill_capacity", "mixed_decode_capacity", "solo_decode_capacity")
+    balances = ("prefill_balance[a]", "decode_balance[a]")
+    farkas = on_paper(
+        data,
+        status="infeasible",
+        value=None,
+        primal={},
+        dual={"promise[mean_tpot]": "1", **dict.fromkeys((*rows, *balances), "0")},
+        unique=None,
+        directions=(),
+    )
+    assert check(farkas.model_dump(mode="json"), data) == []
+    found = certify(solve(build(data, "paper")))
+    assert found.status == "infeasible"
+    assert check(found.model_dump(mode="json"), data) == []
+
+
 def test_twins_share_in_every_proportion() -> None:
     """Two such classes, half the arrivals each and none who must wait: x, y_m, y_s can be shifted.
 

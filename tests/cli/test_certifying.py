@@ -111,12 +111,17 @@ def test_wrong_value_of_the_solver_is_told(
     assert "1694901237861386048/5693258955335533" in out
 
 
-def test_promises_are_refused_as_without_certificate(
+def test_promises_are_certified_and_penalties_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "a.toml"
-    promise = '\n[[slis]]\nkind = "mean_tpot"\nat_most = 0.03\n'
-    file.write_text(shipped_instances()["two-class"].read_text() + promise)
-    code, _, err = gnr(capsys, "solve", str(file), "--certify")
-    assert code == 2
-    assert "mean_tpot" in err
+    shipped = shipped_instances()["two-class"].read_text()
+    file.write_text(shipped + '\n[[slis]]\nkind = "mean_tpot"\nat_most = 0.0225\n')
+    code, out, err = gnr(capsys, "solve", str(file), "--certify", "--out", str(tmp_path / "made"))
+    assert code == 0, err
+    assert "Certified, and checked independently" in out
+    certificate = tmp_path / "made" / "two-class.certificate.json"
+    assert verdict(certificate, file) == 0
+    assert verdict(certificate, tmp_path / "made" / "two-class.instance.toml") == 0
+    file.write_text(file.read_text().replace("0.0225", "0.0226"))
+    assert verdict(certificate, file) == 1

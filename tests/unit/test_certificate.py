@@ -180,8 +180,6 @@ def test_unusable_certificates_raise(change: dict[str, Any], why: str) -> None:
 
 def test_unusable_instances_raise() -> None:
     certificate, data = document("two-class"), raw("two-class")
-    with pytest.raises(ValueError, match="promises"):
-        check(certificate, data | {"slis": [{"kind": "mean_tpot", "at_most": 1}]})
     with pytest.raises(ValueError, match="two classes"):
         check(certificate, data | {"classes": [data["classes"][0]] * 2})
     with pytest.raises(ValueError, match="instance has no 'gpu'"):
@@ -292,6 +290,15 @@ def test_too_many_classes_are_refused() -> None:
         certify(solve(build(data, "x")))
 
 
+def test_penalties_are_refused_with_their_place() -> None:
+    solution = solve(load("two-class"))
+    slis = [{"kind": "mean_tpot", "at_most": 0.5}, {"kind": "mean_ttft", "penalty_weight": 1.0}]
+    instance = build(raw("two-class") | {"slis": slis}, "x")
+    with pytest.raises(InputError, match=r"slis\[1\]: 'mean_ttft' is a penalty") as refusal:
+        certify(solution.model_copy(update={"instance": instance}))
+    assert len(refusal.value.problems) == 1
+
+
 def test_numbers_with_too_many_digits_are_refused() -> None:
     replaced = {"decode_only": Fraction(10**5000 + 1, 10**5002)}
     with pytest.raises(InputError, match="too long"):
@@ -311,6 +318,22 @@ def test_certificate_is_right_where_the_solution_is_not() -> None:
     assert (other.value, check(other.model_dump(mode="json"), raw("two-class"))) == (
         right.value, [],
     )  # fmt: skip
+
+
+def test_only_what_moves_the_plan_is_told_in_words() -> None:
+    """Under a loose promise of fairness the highest and lowest can move by themselves."""
+    data = raw("two-class") | {"slis": [{"kind": "prefill_fairness", "at_most": 0.9}]}
+    certificate = certify(solve(build(data, "x")))
+    assert len(certificate.directions) == 3
+    text = "\n".join(certificate_lines(certificate))
+    assert "it can move in this direction" in text
+    assert "2.115 fewer decoding solo" in text
+    data["classes"][:] = [data["classes"][0] | {"arrival_rate": 5.0}]
+    certificate = certify(solve(build(data, "x")))
+    assert (certificate.unique, len(certificate.directions)) == (True, 2)
+    assert certificate_lines(certificate)[1:] == ["The optimum is unique."]
+    moved = {"unique": False}
+    assert check(resealed(certificate.model_dump(mode="json") | moved), data)
 
 
 def test_certificates_in_words() -> None:
