@@ -1,6 +1,7 @@
 """Promises and penalties in the programs: the indicators of `gnr.slis` as Pyomo components."""
 
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -8,10 +9,11 @@ import pyomo.environ as pyo
 from pyomo.core.expr.visitor import identify_variables
 
 from gnr.instance import Instance, Sli
+from gnr.models.fair_shares import fair_shares
 from gnr.models.point import Point
-from gnr.rates import Rates
+from gnr.rates import Rates, rates_of
 from gnr.slis import INDICATORS
-from gnr.slis.affine import Affine
+from gnr.slis.affine import Affine, Number
 from gnr.slis.indicator import Direction, Form, Indicator, Scope
 
 
@@ -77,20 +79,40 @@ class Promise:
         return 0.0 if np.isnan(value) else self.sli.penalty_weight * value
 
 
-def promises_of(instance: Instance, rates: Rates) -> tuple[Promise, ...]:
+def promises_of(
+    instance: Instance,
+    rates: Rates,
+    *,
+    empty_decode_buffer: bool = False,
+    disaggregated: bool = False,
+) -> tuple[Promise, ...]:
     """Return the promises and penalties of an instance, in file order.
 
-    `rates` are those of the instance, in floats or in fractions.
+    Parameters
+    ----------
+    instance
+        The instance.
+    rates
+        Its rates, in floats or in fractions.
+    empty_decode_buffer, disaggregated
+        Demands of the program they are for: fair shares are those of plans that meet them.
     """
     names = [each.name for each in instance.classes]
-    return tuple(
-        Promise(
-            sli,
-            INDICATORS[sli.kind],
-            Scope(rates, None if sli.class_name is None else names.index(sli.class_name)),
+
+    def scope(sli: Sli) -> Scope:
+        owner = None if sli.class_name is None else names.index(sli.class_name)
+        if not INDICATORS[sli.kind].needs_fair_shares:
+            return Scope(rates, owner)
+        shares: tuple[Number, ...] = fair_shares(
+            rates_of(instance),
+            empty_decode_buffer=empty_decode_buffer,
+            disaggregated=disaggregated,
         )
-        for sli in instance.slis
-    )
+        if isinstance(rates.arrival_rate[0], Fraction):
+            shares = tuple(map(Fraction, shares))
+        return Scope(rates, owner, shares)
+
+    return tuple(Promise(sli, INDICATORS[sli.kind], scope(sli)) for sli in instance.slis)
 
 
 def add_form(model: Any, name: str, form: Form) -> Any:

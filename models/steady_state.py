@@ -84,7 +84,7 @@ def _solve(instance: Instance, demands: dict[str, bool], options: dict[str, Any]
     rates = rates_of(instance)
     _, weigh = PROGRAMS[instance.prices.scheme]
     program = Program(rates, weigh(rates), **demands)
-    promises = promises_of(instance, rates)
+    promises = promises_of(instance, rates, **demands)
     warnings = warnings_for(instance)
     shortfall: tuple[Shortfall, ...] = ()
     if promises:

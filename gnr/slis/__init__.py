@@ -4,10 +4,19 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from gnr.slis import (
+    abandonment_fraction,
+    decode_backlog,
     decode_fairness,
+    disaggregation,
+    empty_decode_buffer,
+    max_min_fairness,
+    mean_end_to_end,
     mean_tpot,
     mean_ttft,
+    mean_wait,
     prefill_fairness,
+    proportional_share,
+    throughput,
     token_tpot,
 )
 from gnr.slis.indicator import Indicator
@@ -20,7 +29,16 @@ INDICATORS: Mapping[str, Indicator] = MappingProxyType(
             decode_fairness,
             mean_tpot,
             token_tpot,
+            mean_wait,
             mean_ttft,
+            mean_end_to_end,
+            abandonment_fraction,
+            throughput,
+            proportional_share,
+            max_min_fairness,
+            decode_backlog,
+            empty_decode_buffer,
+            disaggregation,
         )
     }
 )

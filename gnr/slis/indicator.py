@@ -2,8 +2,8 @@ r"""What a service level indicator is: a quotient of affine functions, with what
 
 An indicator is :math:`N(z)/D(z)` with N and D affine in the variables z of the programs and
 :math:`D>0` wherever it has a meaning. A promise that it be at most (at least) :math:`\eta` is then
-one linear row, :math:`N-\eta D\\le0` (:math:`\ge0`), exactly. If :math:`\\hat\\nu` is the
-multiplier of that row, the slope of the best revenue in :math:`\eta` is :math:`\\hat\\nu D(z^*)`.
+one linear row, :math:`N-\eta D\le0` (:math:`\ge0`), exactly. If :math:`\hat\nu` is the
+multiplier of that row, the slope of the best revenue in :math:`\eta` is :math:`\hat\nu D(z^*)`.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from gnr.rates import Rates
-from gnr.slis.affine import Affine, Number, constant, variable
+from gnr.slis.affine import Affine, Number, constant, total, variable
 
 Direction = Literal["at_most", "at_least"]
 
@@ -56,8 +56,8 @@ class Form:
     definitions
         Affine functions that must be at most 0: they tie the auxiliary variables to the others.
     auxiliaries
-        Names of nonnegative variables that only this form has. The indicator is then the least
-        value of N that they allow.
+        Names of nonnegative variables that only this form has. The indicator is then the best
+        value of N that they allow: the least, or the greatest where more is better.
     empty_decode_buffer
         Whether the hard and the soft form come with q_d = 0 (eqs. P43, P45).
     """
@@ -78,7 +78,9 @@ def quotient(form: Form, point: Any) -> Any:
     """Return N/D at a point, nan where D is 0; for forms without auxiliaries."""
     import numpy as np
 
-    above, below = form.numerator.at(point), np.asarray(form.denominator.at(point))
+    shape = np.shape(point.prefill)[1:]
+    above = np.broadcast_to(form.numerator.at(point), shape)
+    below = np.broadcast_to(form.denominator.at(point), shape)
     return np.where(below > 0, above / np.where(below > 0, below, 1.0), np.nan)
 
 
@@ -105,8 +107,8 @@ class Indicator:
     lowest, highest
         Between which numbers a bound must lie, ends included.
     convex
-        Whether the indicator is convex on the feasible set, as a function of the scope: its
-        penalty can then be cut by tangents. True for every affine one.
+        Whether the penalty is convex on the feasible set, as a function of the scope: it can
+        then be cut by tangents. True for every affine one.
     best
         What a penalty is counted from, where more is better: it is the weight times ``best -
         indicator``. None where less is better: the weight times the indicator.
@@ -141,6 +143,22 @@ class Indicator:
         if self.value is not None:
             return self.value(scope, point)
         return quotient(self.form(scope), point)
+
+
+def started(scope: Scope) -> Affine:
+    r"""Return the prefills that complete, :math:`\sum_i\mu_{p,i}x_i`, requests/s per GPU."""
+    return total({("prefill", i): scope.rates.prefill[i] for i in scope.classes})
+
+
+def finished(scope: Scope) -> Affine:
+    r"""Return the requests that finish, :math:`\sum_i(\mu_{m,i}y_{m,i}+\mu_{s,i}y_{s,i})`.
+
+    Sum over the classes in scope, requests/s per GPU.
+    """
+    rates = scope.rates
+    mixed = {("mixed_decode", i): rates.mixed_decode[i] for i in scope.classes}
+    solo = {("solo_decode", i): rates.solo_decode[i] for i in scope.classes}
+    return total(mixed) + total(solo)
 
 
 def spread(scope: Scope, name: str) -> Form:

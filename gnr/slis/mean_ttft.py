@@ -1,26 +1,32 @@
 r"""Mean time to first token, per completed prefill (Little's law)."""
 
 from gnr.slis.affine import total
-from gnr.slis.indicator import Form, Indicator, Scope
+from gnr.slis.indicator import Form, Indicator, Scope, started
 
 
 def form(scope: Scope) -> Form:
     r"""Return the time spent before the first token per prefill that completes.
 
-    Hard, sums over the classes in scope:
+    Hard and soft, sums over the classes in scope:
 
-    .. math:: \frac{\sum_i(q_{p,i}+x_i)}{\sum_i\mu_{p,i}x_i}\le\eta
+    .. math:: \frac{\sum_i(q_{p,i}+x_i)}{\sum_i\mu_{p,i}x_i}\le\eta,\qquad
+       l=\eta'\frac{\sum_i(q_{p,i}+x_i)}{\sum_i\mu_{p,i}x_i}
 
-    Soft: the weight times the mean. Both sides: s. The waits of requests that leave are counted,
-    so it is never below the mean over the requests that are served.
+    Both sides: s. The waits of requests that leave are counted, so it is never below the mean
+    over the requests that are served.
+    """
+    waiting = total({("prefill_queue", i): 1 for i in scope.classes})
+    in_prefill = total({("prefill", i): 1 for i in scope.classes})
+    return Form(waiting + in_prefill, started(scope))
+
+
+def convex(scope: Scope) -> bool:
+    r"""Whether all in scope are equally patient and have equal prefill rates.
+
+    With F the prefills per second, it is then :math:`(\sum_i\lambda_i/F-1)/\theta+1/\mu_p`.
     """
     rates = scope.rates
-    waiting = {("prefill_queue", i): 1 for i in scope.classes}
-    started = {("prefill", i): 1 for i in scope.classes}
-    return Form(
-        total(waiting) + total(started),
-        total({("prefill", i): rates.prefill[i] for i in scope.classes}),
-    )
+    return len({(rates.patience_rate[i], rates.prefill[i]) for i in scope.classes}) == 1
 
 
 INDICATOR = Indicator(
@@ -31,6 +37,6 @@ INDICATOR = Indicator(
     directions=("at_most",),
     scopes=("cluster", "class"),
     form=form,
-    convex=lambda scope: scope.owner is not None or scope.rates.classes == 1,
+    convex=convex,
     needs_patience=True,
 )
