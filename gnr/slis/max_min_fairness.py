@@ -10,8 +10,8 @@ from gnr.slis.indicator import Form, Indicator, Scope, finished
 def form(scope: Scope) -> Form:
     r"""Return the least served part of a fair share.
 
-    With :math:`r_i` the fraction of its arrivals that class i is served at the lexicographically
-    max-min fair plan, hard and soft:
+    Hard and soft, with :math:`r_i` the fraction of its arrivals that class i is served at the
+    lexicographically max-min fair plan:
 
     .. math:: \min_{i:r_i>0}\frac{\mu_{m,i}y_{m,i}+\mu_{s,i}y_{s,i}}{r_i\lambda_i}\ge\eta,\qquad
        l=\eta'\bigg(1-\min_{i:r_i>0}\frac{\mu_{m,i}y_{m,i}+\mu_{s,i}y_{s,i}}{r_i\lambda_i}\bigg)
