@@ -15,6 +15,8 @@ from gnr import schema_errors
 from gnr.errors import Problem
 from gnr.instance import Instance
 from gnr.rates import ROUNDING, Rates, compute_rates
+from gnr.slis import INDICATORS
+from gnr.slis.indicator import Indicator
 
 CAPACITIES = ("prefill_capacity", "mixed_decode_capacity", "solo_decode_capacity")
 """Names of the capacities in results; an SLI cannot take one of them."""
@@ -171,6 +173,84 @@ def sli_unknown_class(data: Mapping[str, Any]) -> Iterator[Fault]:
             )
 
 
+def sli_unknown_kind(data: Mapping[str, Any]) -> Iterator[Fault]:
+    """Find an SLI of a kind that does not exist."""
+    for index, each in _tables(data, "slis"):
+        kind = each.get("kind")
+        if isinstance(kind, str) and kind not in INDICATORS:
+            near = schema_errors.suggest(kind, list(INDICATORS))
+            yield Fault(
+                "sli-unknown-kind",
+                f"slis[{index}].kind",
+                f"is not a kind of SLI, got {schema_errors.show(kind)}",
+                (f"did you mean {near}? " if near else "") + "known: " + ", ".join(INDICATORS),
+            )
+
+
+def sli_direction(data: Mapping[str, Any]) -> Iterator[Fault]:
+    """Find an SLI bounded from the side on which a bound would promise nothing."""
+    for index, each, indicator in _indicators(data):
+        for direction in ("at_most", "at_least"):
+            if direction in each and direction not in indicator.directions:
+                yield Fault(
+                    "sli-direction",
+                    f"slis[{index}].{direction}",
+                    f"{indicator.kind} can only be promised {' or '.join(indicator.directions)}",
+                    f"{indicator.kind} is: {indicator.title}",
+                )
+
+
+def sli_scope(data: Mapping[str, Any]) -> Iterator[Fault]:
+    """Find an SLI about a class where its kind is about the cluster, or the other way round."""
+    for index, each, indicator in _indicators(data):
+        if "class" in each and "class" not in indicator.scopes:
+            yield Fault(
+                "sli-scope",
+                f"slis[{index}].class",
+                f"{indicator.kind} is about the whole cluster, not about one class",
+                "remove it",
+            )
+        if "class" not in each and "cluster" not in indicator.scopes:
+            yield Fault(
+                "sli-scope",
+                f"slis[{index}]",
+                f"{indicator.kind} is about one class, none is named",
+                "add class = with the name of one",
+            )
+
+
+def sli_out_of_range(data: Mapping[str, Any]) -> Iterator[Fault]:
+    """Find a bound that its SLI can never reach or never miss."""
+    for index, each, indicator in _indicators(data):
+        for direction in indicator.directions:
+            bound = _number(each, direction)
+            if bound is None or indicator.lowest <= bound <= indicator.highest:
+                continue
+            yield Fault(
+                "sli-out-of-range",
+                f"slis[{index}].{direction}",
+                f"must be {_range(indicator)}, got {bound:g} ({indicator.unit})",
+                f"{indicator.kind} is: {indicator.title}",
+            )
+
+
+def sli_needs_patience(data: Mapping[str, Any]) -> Iterator[Fault]:
+    """Find an SLI that asks how long requests wait, about a class whose queue may be anything."""
+    for index, each, indicator in _indicators(data):
+        if not indicator.needs_patience:
+            continue
+        for number, one in _tables(data, "classes"):
+            name = one.get("name")
+            if _number(one, "patience_rate") == 0 and each.get("class", name) == name:
+                yield Fault(
+                    "sli-needs-patience",
+                    f"slis[{index}]",
+                    f"{indicator.kind} is not defined where requests never leave, as in "
+                    f"classes[{number}] with patience_rate = 0: their queue may be of any length",
+                    "give that class a patience_rate above 0, however small (1/s while waiting)",
+                )
+
+
 def duplicate_sli_name(data: Mapping[str, Any]) -> Iterator[Fault]:
     """Find SLIs with the same key in results, or with that of a capacity."""
     taken = dict.fromkeys(CAPACITIES, "a capacity")
@@ -198,6 +278,11 @@ RELATION_CHECKS: tuple[Check, ...] = (
     rates_not_representable,
     sli_bound,
     sli_unknown_class,
+    sli_unknown_kind,
+    sli_direction,
+    sli_scope,
+    sli_out_of_range,
+    sli_needs_patience,
     duplicate_sli_name,
 )
 """Checks that relate several fields; each is named after its identifier."""
@@ -254,6 +339,24 @@ def _tables(data: Mapping[str, Any], key: str) -> Iterator[tuple[int, Mapping[st
     for index, each in enumerate(found if isinstance(found, list) else ()):
         if isinstance(each, Mapping):
             yield index, each
+
+
+def _indicators(
+    data: Mapping[str, Any],
+) -> Iterator[tuple[int, Mapping[str, Any], Indicator]]:
+    """Yield the SLIs of a known kind with their indicators."""
+    for index, each in _tables(data, "slis"):
+        kind = each.get("kind")
+        if isinstance(kind, str) and kind in INDICATORS:
+            yield index, each, INDICATORS[kind]
+
+
+def _range(indicator: Indicator) -> str:
+    if indicator.lowest == indicator.highest:
+        return f"{indicator.lowest:g}"
+    if math.isinf(indicator.highest):
+        return f"at least {indicator.lowest:g}"
+    return f"between {indicator.lowest:g} and {indicator.highest:g}"
 
 
 def _integer(table: Mapping[str, Any], key: str) -> int | None:

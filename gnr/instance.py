@@ -87,8 +87,8 @@ class RequestClass(_Part):
 class Sli(_Part):
     """A service level indicator: a promise (hard) or a penalty (soft)."""
 
-    kind: str = Field(pattern=r"^[a-z][a-z0-9_]*$", json_schema_extra=unit("", '"mean_tpot"'))
-    """What is measured, as in ``prefill_fairness``."""
+    kind: str = Field(json_schema_extra=unit("", '"mean_tpot"'))
+    """What is measured: a key of `gnr.slis.INDICATORS`."""
     at_most: float | None = Field(default=None, json_schema_extra=unit("that of the SLI", "0.15"))
     """Upper bound on the indicator (hard)."""
     at_least: float | None = Field(default=None, json_schema_extra=unit("that of the SLI", "0.15"))

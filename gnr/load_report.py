@@ -3,12 +3,36 @@
 import time
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from gnr.checks import warnings_for
 from gnr.instance import SCHEMA_VERSION, Instance
 from gnr.provenance import Provenance, record
 from gnr.rates import rates_of
+from gnr.slis import INDICATORS
+
+
+class StatedPromise(BaseModel):
+    """A promise or a penalty as the file states it, with what it measures."""
+
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True, populate_by_name=True)
+
+    name: str
+    """Its key in results."""
+    kind: str
+    """What is measured."""
+    class_name: str | None = Field(alias="class")
+    """Class it is about; null: the whole cluster."""
+    measures: str
+    """What is measured, in words."""
+    unit: str
+    """Unit of the bound."""
+    at_most: float | None
+    """Upper bound; null if there is none."""
+    at_least: float | None
+    """Lower bound; null if there is none."""
+    penalty_weight: float | None
+    """Money/s per unit; null for a promise."""
 
 
 class LoadReport(BaseModel):
@@ -33,6 +57,8 @@ class LoadReport(BaseModel):
     decode_load: float
     """Decode row of the knapsack (D4) with everybody served: sum of (C phi + kappa B - (B-1))
     lambda/mu_p over kappa B; above 1 not everybody can be served."""
+    promises: tuple[StatedPromise, ...]
+    """What the file promises and penalises, in file order."""
     warnings: tuple[str, ...]
     """What is accepted but should be known."""
     provenance: Provenance
@@ -53,13 +79,23 @@ def report_load(instance: Instance) -> LoadReport:
         decode_load=float(
             np.sum(needed * rates.full_prefill) / (rates.speed_ratio * rates.batch_slots)
         ),
-        warnings=(*warnings_for(instance), *_promises(instance)),
+        promises=_stated(instance),
+        warnings=tuple(warnings_for(instance)),
         provenance=record(instance.sha256(), started, {}),
     )
 
 
-def _promises(instance: Instance) -> list[str]:
-    return [
-        f"slis[{i}]: {sli.label!r} is a promise; solve does not optimise under promises yet"
-        for i, sli in enumerate(instance.slis)
-    ]
+def _stated(instance: Instance) -> tuple[StatedPromise, ...]:
+    return tuple(
+        StatedPromise(
+            name=sli.label,
+            kind=sli.kind,
+            class_name=sli.class_name,
+            measures=INDICATORS[sli.kind].title,
+            unit=INDICATORS[sli.kind].unit,
+            at_most=sli.at_most,
+            at_least=sli.at_least,
+            penalty_weight=sli.penalty_weight,
+        )
+        for sli in instance.slis
+    )

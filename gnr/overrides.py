@@ -11,12 +11,15 @@ from gnr.schema_errors import suggest
 OVERRIDE_CHECKS = ("set-syntax", "set-unknown-path")
 """Identifiers of the checks made on an override itself."""
 
+SOME_PROMISE = """'slis=[{kind="mean_tpot", at_most=0.03}]'"""
+
 
 def apply_override(data: dict[str, Any], override: str) -> dict[str, Any]:
     """Return a copy of the raw instance `data` with one ``path=value`` change made.
 
     The path is that of the file, ``gpu.batch_slots``; an element of an array is named by its
-    ``name`` or its index, ``classes.decode-heavy.patience_rate`` or ``classes.0.patience_rate``.
+    ``name`` or its index, ``classes.decode-heavy.patience_rate`` or ``classes.0.patience_rate``;
+    one of ``slis`` without a name by its key in results, ``slis.mean_tpot.at_most``.
     The value is written as in TOML; a text needs no quotes. The last key need not be in the
     file; the schema decides whether it may be there.
 
@@ -44,11 +47,7 @@ def _next_key(node: Any, path: str, override: str) -> tuple[str | int, str]:
     if not isinstance(node, list):
         key, _, rest = path.partition(".")
         return key, rest
-    names = {
-        str(each.get("name")): index
-        for index, each in enumerate(node)
-        if isinstance(each, dict) and isinstance(each.get("name"), str)
-    }
+    names = {label: index for index, each in enumerate(node) if (label := _label(each))}
     for name in sorted(names, key=len, reverse=True):
         if path == name or path.startswith(f"{name}."):
             return names[name], path[len(name) + 1 :]
@@ -62,6 +61,15 @@ def _next_key(node: Any, path: str, override: str) -> tuple[str | int, str]:
     )
 
 
+def _label(element: Any) -> str:
+    """Return what an element of an array is called: its name, its kind, or kind:class."""
+    if not isinstance(element, dict):
+        return ""
+    kind, owner = element.get("kind", ""), element.get("class")
+    label = element.get("name", kind if owner is None else f"{kind}:{owner}")
+    return label if isinstance(label, str) else ""
+
+
 def _descend(node: Any, key: str | int, override: str) -> Any:
     if isinstance(node, list):
         found = node[int(key)]
@@ -70,6 +78,8 @@ def _descend(node: Any, key: str | int, override: str) -> Any:
         if found is None:
             near = suggest(str(key), list(node))
             known = f"did you mean {near}?" if near else f"known: {', '.join(node)}"
+            if key == "slis":
+                known = "the file promises nothing; for example --set " + SOME_PROMISE
             raise _error("set-unknown-path", override, f"there is no table {key!r}", known)
     if not isinstance(found, dict | list):
         raise _error(

@@ -118,6 +118,39 @@ class PlannedPromise(BaseModel):
     """What is subtracted from the revenue, money/s per GPU; 0 for a promise."""
 
 
+class KeepablePromise(BaseModel):
+    """A promise of a conflict, and what could be promised instead."""
+
+    model_config = _FROZEN
+
+    name: str
+    """Its key in results."""
+    direction: Literal["at_most", "at_least"]
+    """Which way the bound goes."""
+    bound: float
+    """What is promised."""
+    nearest: float | None
+    """The nearest bound that can be kept with all other promises as they are, rounded outward;
+    null if there is none."""
+    unit: str
+    """Unit of both."""
+
+    def words(self, bound: float) -> str:
+        """Return a bound in words."""
+        return f"{self.direction.replace('_', ' ')} {bound:.12g} {self.unit}"
+
+
+class Conflict(BaseModel):
+    """Promises that cannot be kept together; without any one of them the others could."""
+
+    model_config = _FROZEN
+
+    promises: tuple[str, ...]
+    """Their keys, in file order: no fewer are in conflict."""
+    keepable: tuple[KeepablePromise, ...]
+    """What each could be instead."""
+
+
 class Solution(BaseModel):
     """The optimal steady state of one instance, per GPU and in money/s."""
 
@@ -161,7 +194,10 @@ class Solution(BaseModel):
     """The plan for the number of GPUs asked for; null if none was."""
     shortfall: tuple[Shortfall, ...]
     """Requests that cannot be served, by class, and last, as the other way out, the growth of the
-    cluster that would serve them; empty unless infeasible."""
+    cluster that would serve them; or how far each promise in conflict is from one that can be
+    kept; empty unless infeasible."""
+    conflict: Conflict | None = None
+    """The promises that make it infeasible; null unless promises do."""
     certificate: Certificate | None = None
     """Exact proof of the optimum, or that there is none; null unless asked for."""
     warnings: tuple[str, ...]

@@ -82,7 +82,7 @@ def explain(error: ValidationError, data: Mapping[str, Any]) -> Iterator[Explana
             choices = context["expected"]
             yield "not-a-choice", path, f"must be {choices}, got {show(value)}", ""
         elif kind in ("string_pattern_mismatch", "string_too_short"):
-            rule = _naming_rule(kind, context)
+            rule = _naming_rule(kind)
             yield "bad-name", path, f"{rule}, got {show(value)}", _example(location, field)
         else:
             wanted = _TYPE_NAMES.get(kind, finding["msg"])
@@ -199,13 +199,10 @@ def _class_remedy() -> str:
     return "add a [[classes]] table for each request class"
 
 
-def _naming_rule(kind: str, context: Mapping[str, Any]) -> str:
+def _naming_rule(kind: str) -> str:
     if kind == "string_too_short":
         return "must not be empty"
-    hyphenated = "(-" in str(context.get("pattern"))
-    return "must be lower-case letters and digits" + (
-        " joined by single hyphens" if hyphenated else " joined by underscores"
-    )
+    return "must be lower-case letters and digits joined by single hyphens"
 
 
 def _type_name(value: object) -> str:

@@ -113,7 +113,8 @@ def largest_values(model: Any, program: Program) -> Floats:
     return np.array([by_data[id(data)] for data in matrices(model).columns])
 
 
-def _point(model: Any, outcome: Outcome, program: Program) -> Point:
+def point_of(model: Any, outcome: Outcome, program: Program) -> Point:
+    """Return the point of the programs that the solver found."""
     count = program.rates.classes
     columns = {
         name: np.maximum(outcome.primal(getattr(model, FIELDS[name]), count), 0.0)
@@ -127,8 +128,8 @@ def _reported(model: Any, outcome: Outcome, found: Answer, program: Program) -> 
     solo, count = model.solo_decode_occupancy, program.rates.classes
     chosen = prefer(model, found, pyo.quicksum((count - i) * solo[i] for i in range(count)))
     if chosen is None:
-        return _point(model, outcome, program)
-    return _point(model, chosen, program)
+        return point_of(model, outcome, program)
+    return point_of(model, chosen, program)
 
 
 def _multipliers(

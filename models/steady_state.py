@@ -11,6 +11,7 @@ from pyomo.common.gc_manager import PauseGC
 from gnr.checks import warnings_for
 from gnr.instance import Instance
 from gnr.models import chosen_optimum, programs, promised_state, verification
+from gnr.models.conflict import find_conflict, shortfall_of
 from gnr.models.point import (
     Multipliers,
     Point,
@@ -30,7 +31,7 @@ from gnr.models.shortfall import explain_shortfall
 from gnr.models.solver import Outcome, Status, optimize, optimize_scaled
 from gnr.provenance import record
 from gnr.rates import Rates, rates_of
-from gnr.result import Shortfall, Solution
+from gnr.result import Conflict, Shortfall, Solution
 
 PROGRAMS = {
     "bundled": (programs.bundled_program, bundled_weights),
@@ -82,18 +83,25 @@ def solve(
 def _solve(instance: Instance, demands: dict[str, bool], options: dict[str, Any]) -> Solution:
     started = time.perf_counter()
     rates = rates_of(instance)
-    _, weigh = PROGRAMS[instance.prices.scheme]
+    build, weigh = PROGRAMS[instance.prices.scheme]
     program = Program(rates, weigh(rates), **demands)
     promises = promises_of(instance, rates, **demands)
     warnings = warnings_for(instance)
     shortfall: tuple[Shortfall, ...] = ()
+    conflict: Conflict | None = None
+    basis = promised_state.demanded(program, [each for each in promises if not each.hard])
     if promises:
         program = promised_state.demanded(program, promises)
         status, numbers = _under_promises(instance, program, promises)
     else:
         status, numbers = _without_promises(instance, program)
     if status is Status.INFEASIBLE:
-        shortfall = explain_shortfall(program, [each.name for each in instance.classes])
+        conflict = find_conflict(build, basis, promises) if promises else None
+        shortfall = (
+            explain_shortfall(basis, [each.name for each in instance.classes])
+            if conflict is None
+            else shortfall_of(conflict)
+        )
     elif status is not Status.OPTIMAL:
         warnings.append(f"the solver found no answer that stands up ({status}): nothing is known")
     return Solution(
@@ -101,6 +109,7 @@ def _solve(instance: Instance, demands: dict[str, bool], options: dict[str, Any]
         status=status.value,
         scheme=instance.prices.scheme,
         shortfall=shortfall,
+        conflict=conflict,
         warnings=tuple(warnings),
         provenance=record(instance.sha256(), started, demands | options),
         empty_decode_buffer=program.empty_decode_buffer,

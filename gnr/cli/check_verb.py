@@ -21,7 +21,7 @@ def check(instances: InstanceArguments, set_: SetOptions = None, json: JsonOptio
 
     reports = [report_load(instance) for instance in load_all(instances, set_ or [])]
     if json:
-        print_documents([report.model_dump(mode="json") for report in reports])
+        print_documents([report.model_dump(mode="json", by_alias=True) for report in reports])
         return ExitCode.DONE
     for report in reports:
         for warning in report.warnings:
@@ -49,8 +49,34 @@ def _table(reports: Sequence[Any]) -> Any:
             f"{report.prefill_load:.1%}",
             f"{report.decode_load:.1%}",
         )
-    return Group(
-        table,
+    legend = (
         "prefill load: GPUs that would prefill if everybody were served; decode load: their\n"
-        "decodes and the slots lost to prefill, over all slots. Above 100 % not all can be served.",
+        "decodes and the slots lost to prefill, over all slots. Above 100 % not all can be served."
     )
+    promised = [report for report in reports if report.promises]
+    return Group(table, legend, *map(_promise_table, promised))
+
+
+def _promise_table(report: Any) -> Any:
+    """Return what a file promises and penalises, in words."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    title = Text(f"\npromises of {report.instance}", style="italic")
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in ("promise", "about", "measures", "must be"):
+        table.add_column(heading)
+    for each in report.promises:
+        table.add_row(
+            Text(each.name), Text(each.class_name or "cluster"), each.measures, _words(each)
+        )
+    return table
+
+
+def _words(promise: Any) -> str:
+    if promise.penalty_weight is not None:
+        return f"as it pays, at {promise.penalty_weight:.12g} money/s per {promise.unit}"
+    if promise.at_most is not None:
+        return f"at most {promise.at_most:.12g} {promise.unit}"
+    return f"at least {promise.at_least:.12g} {promise.unit}"

@@ -2,14 +2,18 @@
 
 import os
 import shlex
+import textwrap
 import unicodedata
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gnr.cli.console import ExitCode, note
 from gnr.errors import InputError, Problem
+
+if TYPE_CHECKING:
+    from gnr.slis.indicator import Indicator
 
 TEMPLATE = """\
 # A cluster of equal GPUs, its workload and its prices. Check it with `gnr check`, solve it
@@ -49,10 +53,15 @@ output_tokens = 80
 arrival_rate = 1.0
 patience_rate = 0.05
 
-# Promises are optional; without them revenue is maximised freely.
+# Promises are optional; without them revenue is maximised freely. One table for each; the kinds
+# are listed below. Remove the first # of each line of a table to make it count.
 # [[slis]]
-# kind = "prefill_fairness"       # what is promised
-# at_most = 0.15                  # exactly one of at_most, at_least, penalty_weight
+# kind = "token_tpot"             # what is promised
+# at_most = 0.03                  # exactly one of at_most, at_least, penalty_weight
+# class = "chat"                  # for kinds about a class; absent: the whole cluster
+# name = "speed"                  # key in results; absent: the kind, or kind:class
+#
+{kinds}
 """
 
 
@@ -67,7 +76,7 @@ def new(
 
     try:
         with file.open("x", encoding="utf-8") as stream:
-            stream.write(TEMPLATE.format(name=slug))
+            stream.write(TEMPLATE.format(name=slug, kinds=_kinds()))
     except FileExistsError as error:
         raise _refusal(file, "exists already", "choose another name") from error
     except (OSError, ValueError) as error:
@@ -77,6 +86,22 @@ def new(
     path = str(file) if is_path(str(file)) else f".{os.sep}{file}"
     note(f"wrote {file}; next: gnr check {shlex.quote(path)}")
     return ExitCode.DONE
+
+
+def _kinds() -> str:
+    """Return a comment with a line or two on every kind of promise."""
+    from gnr.slis import INDICATORS
+
+    def wrap(each: "Indicator") -> str:
+        about = " or ".join("a class" if scope == "class" else "all" for scope in each.scopes)
+        bounds = " or ".join(each.directions)
+        text = f"{each.kind:<22}{each.title}; {each.unit}, {bounds}, of {about}"
+        return textwrap.fill(
+            text, 99, initial_indent="# ", subsequent_indent="# " + 22 * " ",
+            break_long_words=False, break_on_hyphens=False,
+        )  # fmt: skip
+
+    return "\n".join(map(wrap, INDICATORS.values()))
 
 
 def _refusal(file: Path, message: str, remedy: str) -> InputError:

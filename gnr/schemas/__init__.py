@@ -19,6 +19,7 @@ from gnr.load_report import LoadReport
 from gnr.result import Solution
 from gnr.router_export import RouterPlan, VllmPriorities
 from gnr.simulation import Simulation
+from gnr.slis import INDICATORS
 from gnr.survey import Survey
 from gnr.verdicts import ClaimList, ProofReport
 
@@ -78,9 +79,11 @@ DOCUMENTS: dict[str, type[BaseModel]] = {
 
 def schema_of(name: str) -> dict[str, Any]:
     """Return the JSON Schema of a document, generated from its model."""
-    return DOCUMENTS[name].model_json_schema(
-        by_alias=True, mode="validation" if name == "instance" else "serialization"
-    )
+    if name != "instance":
+        return DOCUMENTS[name].model_json_schema(by_alias=True, mode="serialization")
+    schema = Instance.model_json_schema(by_alias=True, mode="validation")
+    schema["$defs"]["Sli"]["properties"]["kind"]["enum"] = list(INDICATORS)
+    return schema
 
 
 def render(name: str) -> str:

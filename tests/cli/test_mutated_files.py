@@ -13,15 +13,23 @@ from gnr.reading import load, shipped_instances
 from oracles.format_oracle import has_sane_magnitudes, is_valid
 
 TEXTS = [file.read_text() for file in shipped_instances().values()]
-TEXTS.append(TEXTS[-1] + '\n[[slis]]\nkind = "mean_tpot"\nat_most = 0.03\nclass = "decode-heavy"\n')
+PROMISES = (
+    'kind = "token_tpot"\nat_most = 0.03\nclass = "decode-heavy"',
+    'kind = "mean_tpot"\nat_most = 0.03',
+    'kind = "mean_ttft"\nat_most = 30',
+)
+TEXTS += [
+    shipped_instances()["two-class"].read_text() + f"\n[[slis]]\n{promise}\n"
+    for promise in PROMISES
+]
 VALUES = (
     "0", "-1", "1", "2", "16.0", "1e3", "1e-400", "1e400", "9e99", "-0.0", "inf", "-inf", "nan",
     "true", "false", "0x10", "1_000", "'text'", '""', "[]", "{}", "[1]", "{a=1}", "2026-01-01",
     "10:00:00", "99999999999999999999999", "1e308", "5e-324", '"1e3"',
 )  # fmt: skip
 KEYS = (
-    "notes", "title", "base", "slis", "gpu", "class", "name", "at_least", "penalty_weight",
-    "memory", "length_law", "x",
+    "notes", "title", "base", "slis", "gpu", "class", "name", "at_most", "at_least",
+    "penalty_weight", "patience_rate", "memory", "length_law", "x",
 )  # fmt: skip
 
 

@@ -36,6 +36,28 @@ OPTIONAL: dict[str, dict[str, Any]] = {
     "sli": {"at_most": REAL, "at_least": REAL, "penalty_weight": REAL, "class": str, "name": str},
 }
 
+UP, DOWN, BOTH = ("at_most",), ("at_least",), ("at_most", "at_least")
+FOR_ALL, FOR_ONE, EITHER = ("cluster",), ("class",), ("cluster", "class")
+ANY, FRACTION, NOTHING = math.inf, 1.0, 0.0
+KINDS: dict[str, tuple[tuple[str, ...], tuple[str, ...], float, bool]] = {
+    "prefill_fairness": (UP, FOR_ALL, ANY, False),
+    "decode_fairness": (UP, FOR_ALL, ANY, False),
+    "mean_tpot": (UP, FOR_ALL, ANY, False),
+    "token_tpot": (UP, EITHER, ANY, False),
+    "mean_wait": (UP, EITHER, ANY, True),
+    "mean_ttft": (UP, EITHER, ANY, True),
+    "mean_end_to_end": (UP, EITHER, ANY, True),
+    "abandonment_fraction": (UP, EITHER, FRACTION, False),
+    "throughput": (BOTH, EITHER, ANY, False),
+    "proportional_share": (BOTH, FOR_ONE, FRACTION, False),
+    "max_min_fairness": (DOWN, FOR_ALL, FRACTION, False),
+    "decode_backlog": (UP, EITHER, ANY, False),
+    "empty_decode_buffer": (UP, EITHER, NOTHING, False),
+    "disaggregation": (UP, EITHER, ANY, False),
+}
+"""Bounds that make sense, what it can be about, the largest bound, whether all must be able to
+leave; the least bound of each is 0."""
+
 
 def is_valid(data: dict[str, Any]) -> bool:
     """Tell whether the parsed file is a valid instance, leaving extreme magnitudes open."""
@@ -73,7 +95,7 @@ def is_valid(data: dict[str, Any]) -> bool:
             and each["patience_rate"] >= 0
             for each in classes
         )
-        and _slis_are_valid(slis, names)
+        and _slis_are_valid(slis, {each["name"]: each["patience_rate"] for each in classes})
     )
 
 
@@ -81,14 +103,25 @@ def _printable(text: str) -> bool:
     return all(unicodedata.category(c)[0] not in "CZ" or c == " " for c in text)
 
 
-def _slis_are_valid(slis: list[dict[str, Any]], classes: list[str]) -> bool:
+def _slis_are_valid(slis: list[dict[str, Any]], patience: dict[str, float]) -> bool:
     keys = ["prefill_capacity", "mixed_decode_capacity", "solo_decode_capacity"]
     for each in slis:
         if sum(key in each for key in ("at_most", "at_least", "penalty_weight")) != 1:
             return False
-        if each.get("penalty_weight", 1) <= 0 or each.get("class", classes[0]) not in classes:
+        if each.get("penalty_weight", 1) <= 0 or each["kind"] not in KINDS:
             return False
-        if not re.fullmatch(r"[a-z][a-z0-9_]*", each["kind"]):
+        directions, scopes, highest, needs_patience = KINDS[each["kind"]]
+        bounds = {key: each[key] for key in BOTH if key in each}
+        if not set(bounds) <= set(directions):
+            return False
+        if not all(0 <= bound <= highest for bound in bounds.values()):
+            return False
+        if ("class" if "class" in each else "cluster") not in scopes:
+            return False
+        if each.get("class", next(iter(patience))) not in patience:
+            return False
+        about = [each["class"]] if "class" in each else list(patience)
+        if needs_patience and not all(patience[name] > 0 for name in about):
             return False
         if not each.get("name", "x") or not _printable(each.get("name", "x")):
             return False

@@ -47,11 +47,11 @@ def test_utf8_with_byte_order_mark_is_text(tmp_path: Path) -> None:
 def test_sli_names_default_to_kind_and_class(data: dict[str, Any]) -> None:
     data["slis"] = [
         {"kind": "mean_tpot", "at_most": 0.03},
-        {"kind": "mean_wait", "at_most": 1, "class": "prefill-heavy"},
-        {"kind": "mean_wait", "penalty_weight": 2.0, "name": "patience"},
+        {"kind": "mean_ttft", "at_most": 1, "class": "prefill-heavy"},
+        {"kind": "mean_ttft", "penalty_weight": 2.0, "name": "patience"},
     ]
     labels = [sli.label for sli in build(data, "x").slis]
-    assert labels == ["mean_tpot", "mean_wait:prefill-heavy", "patience"]
+    assert labels == ["mean_tpot", "mean_ttft:prefill-heavy", "patience"]
 
 
 def set_(data: dict[str, Any], override: str) -> Instance:

@@ -25,7 +25,9 @@ def test_shipped_instances_satisfy_the_schema_and_bear_their_file_name(name: str
     assert load(name).name == name
 
 
-@pytest.mark.parametrize("check", ["missing-key", "unknown-key", "out-of-range", "not-a-choice"])
+@pytest.mark.parametrize(
+    "check", ["missing-key", "unknown-key", "out-of-range", "not-a-choice", "sli-unknown-kind"]
+)
 def test_schema_refuses_what_the_program_refuses(check: str) -> None:
     for file in CORPUS.glob(f"{check}--*.toml"):
         with pytest.raises(jsonschema.ValidationError):

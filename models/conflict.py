@@ -1,0 +1,171 @@
+"""Which promises cannot be kept together, and the nearest ones that can."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pyomo.environ as pyo
+
+from gnr.models import promised_state
+from gnr.models.point import Point, Program
+from gnr.models.promises import Promise, add_form, expression
+from gnr.models.solver import Status, optimize, optimize_scaled
+from gnr.result import Conflict, KeepablePromise, Shortfall
+from gnr.slis.affine import Affine
+
+DIGITS = 6
+"""Significant digits of a bound that is proposed."""
+
+RELIABLE_DIGITS = 12
+"""Significant digits of a computed value that are more than rounding."""
+
+MOST_STEPS = 50
+"""Steps of the search for the best value of an indicator; a few suffice."""
+
+MOST_ROUNDINGS = 10
+"""Roundings outward that are tried, each twice as far as the one before."""
+
+
+def find_conflict(build: Any, program: Program, promises: Sequence[Promise]) -> Conflict | None:
+    """Return why the promises of an infeasible program cannot be kept.
+
+    Parameters
+    ----------
+    build
+        One of the functions of `gnr.models.programs`.
+    program
+        Rates, weights and what is demanded anyhow; not what hard promises come with.
+    promises
+        The promises and penalties of the instance, in file order.
+
+    Returns
+    -------
+    Conflict | None
+        None if the program is infeasible without any promise.
+    """
+    hard = [each for each in promises if each.hard]
+    if not _feasible(build, program, ()):
+        return None
+    together = _smallest(build, program, hard)
+    keepable = [
+        KeepablePromise(
+            name=each.label,
+            direction=each.direction,
+            bound=each.bound,
+            nearest=nearest(build, program, each, [other for other in hard if other is not each]),
+            unit=each.indicator.unit,
+        )
+        for each in together
+    ]
+    return Conflict(promises=tuple(each.label for each in together), keepable=tuple(keepable))
+
+
+def shortfall_of(conflict: Conflict) -> tuple[Shortfall, ...]:
+    """Return how far each promise of a conflict is from one that can be kept."""
+    return tuple(
+        Shortfall(
+            requirement=f"promise {each.name} {each.words(each.bound)}",
+            by=abs(each.nearest - each.bound),
+            unit=each.unit,
+        )
+        for each in conflict.keepable
+        if each.nearest is not None
+    )
+
+
+def nearest(
+    build: Any, program: Program, promise: Promise, others: Sequence[Promise]
+) -> float | None:
+    """Return the bound nearest to the one promised that can be kept beside the others.
+
+    Rounded outward to few digits, so that a program with it has an optimum; None if there is
+    none.
+    """
+    best = _best(build, program, promise, others)
+    if best is None:
+        return None
+    for bound in _outward(promise, best):
+        if _feasible(build, program, [*others, _with_bound(promise, bound)]):
+            return bound
+    return None
+
+
+def _smallest(build: Any, program: Program, promises: Sequence[Promise]) -> Sequence[Promise]:
+    """Return the fewest promises that cannot be kept together, the first such in file order."""
+    for count in range(1, len(promises)):
+        for some in combinations(promises, count):
+            if not _feasible(build, program, some):
+                return some
+    return promises
+
+
+def _feasible(build: Any, program: Program, promises: Sequence[Promise]) -> bool:
+    """Whether the promises can be kept together, as far as the solver can tell."""
+    demands = promised_state.demanded(program, promises)
+    found = promised_state.optimum(build, demands, promises)
+    return found.status is not Status.INFEASIBLE
+
+
+def _best(
+    build: Any, program: Program, promise: Promise, others: Sequence[Promise]
+) -> float | None:
+    r"""Return the best value of the indicator of a promise beside the others, None if none.
+
+    The least :math:`N/D` by the steps of Dinkelbach: from a plan with :math:`D>0` on, each step
+    minimises :math:`N-\eta D`, with :math:`\eta` the value at the plan before, until nothing is
+    gained. Plans with :math:`D=0` stand in no way: one with :math:`N=0` keeps any promise, so
+    that none would be in conflict, and one with :math:`N>0` never is the least. Of a promise
+    ``at_least``, the largest.
+    """
+    program = promised_state.demanded(program, [promise, *others])
+    form = promise.form
+    point = _minimise(build, program, others, promise, form.denominator.times(-1))
+    if point is None:
+        return None
+    value, towards = promise.value(point), 1 if promise.direction == "at_most" else -1
+    for _ in range(MOST_STEPS):
+        if not np.isfinite(value):
+            return None
+        excess = form.excess(promise.direction, value)
+        point = _minimise(build, program, others, promise, excess)
+        if point is None:
+            return None
+        found = promise.value(point)
+        if not towards * (value - found) > 0:
+            return value
+        value = found
+    return value
+
+
+def _minimise(
+    build: Any, program: Program, kept: Sequence[Promise], about: Promise, goal: Affine
+) -> Point | None:
+    """Return where an affine function of the form of a promise is least, the others kept."""
+    model = promised_state.build_program(build, program, kept)
+    block = add_form(model, "sought", about.form)
+    for objective in model.component_data_objects(pyo.Objective, active=True):
+        objective.deactivate()
+    block.goal = pyo.Objective(expr=expression(model, block, goal), sense=pyo.minimize)
+    for attempt in (optimize, optimize_scaled):
+        outcome = attempt(model)
+        if outcome.status is Status.OPTIMAL:
+            return promised_state.point_of(model, outcome, program)
+    return None
+
+
+def _with_bound(promise: Promise, bound: float) -> Promise:
+    return replace(promise, sli=promise.sli.model_copy(update={promise.direction: bound}))
+
+
+def _outward(promise: Promise, value: float) -> Iterator[float]:
+    """Yield a value rounded to the looser side, then looser and looser ones."""
+    looser, rounding = (1, ROUND_CEILING) if promise.direction == "at_most" else (-1, ROUND_FLOOR)
+    known = Decimal(f"{value:.{RELIABLE_DIGITS}g}")
+    unit = Decimal(1).scaleb(known.adjusted() - DIGITS + 1)
+    rounded = known.quantize(unit, rounding=rounding)
+    for step in range(MOST_ROUNDINGS):
+        bound = float(rounded + looser * (2**step - 1) * unit)
+        yield min(max(bound, promise.indicator.lowest), promise.indicator.highest)
