@@ -112,7 +112,7 @@ def earnings(solution: Solution) -> str:
 def bottleneck(solution: Solution) -> str:
     """Return in one sentence which capacity binds and what one more GPU would earn."""
     if solution.totals is None:
-        return f"no plan ({solution.status})"
+        return _without_plan(solution)
     scale = (solution.revenue_rate or 0.0) * FULL
     mixed, solo = (solution.marginals[f"{group}_decode_capacity"] for group in ("mixed", "solo"))
     gain = gpu_gain(solution)
@@ -120,11 +120,19 @@ def bottleneck(solution: Solution) -> str:
     if solution.marginals["prefill_capacity"] is None:
         what = "prefill and decode both bind" if (mixed or 0.0) > scale else "prefill binds"
         return f"Every GPU prefills: {what}; {worth}."
-    if ((solo if solution.disaggregated else mixed) or 0.0) > scale:
+    if max(mixed or 0.0, solo or 0.0) > scale:
         return f"Decode slots are the bottleneck; {worth}."
+    if gain > scale:
+        return f"No capacity is short, the promises hold the revenue back; {worth}."
     if served_share(solution) < 1 - FULL:
         return "More capacity earns nothing: who is not served pays nothing for it."
     return "Nothing binds: the demand is served with room to spare, one more GPU earns nothing."
+
+
+def _without_plan(solution: Solution) -> str:
+    if solution.conflict is None:
+        return f"no plan ({solution.status})"
+    return f"no plan, promises in conflict: {', '.join(solution.conflict.promises)}"
 
 
 def alternatives(solution: Solution) -> list[str]:
@@ -133,7 +141,7 @@ def alternatives(solution: Solution) -> list[str]:
     if unique is None:
         return []
     if unique.prefill is None:
-        told.append("Rounding leaves open whether other plans earn the same.")
+        told.append("Whether other plans earn the same is left open.")
     elif not unique.prefill:
         told.append(
             "Other choices of which requests to let in earn the same; shown is one of them."
@@ -148,7 +156,11 @@ def kinks(solution: Solution) -> list[str]:
     if solution.unique is None:
         return []
     ranges = solution.unique.ranges
-    found: dict[str, Range] = {CAPACITY_LABELS[key]: ends for key, ends in ranges.marginals.items()}
+    found: dict[str, Range] = {
+        CAPACITY_LABELS[key]: ends
+        for key, ends in ranges.marginals.items()
+        if key in CAPACITY_LABELS
+    }
     found |= {f"requests of {name}": ends for name, ends in ranges.marginal_value.items()}
     if ranges.gpu_value is not None:
         found["GPUs"] = ranges.gpu_value

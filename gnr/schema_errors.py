@@ -190,6 +190,8 @@ def _example(location: tuple[int | str, ...], field: FieldInfo | None) -> str:
     example = _extra(field).get("example")
     if example:
         return f"for example {location[-1]} = {example}"
+    if location[-1] == "slis":
+        return "add a [[slis]] table for each promise"
     return (
         f"add a [{format_path(location)}] table" if location[-1] != "classes" else _class_remedy()
     )

@@ -30,6 +30,12 @@ from gnr.facts import (
     served_share,
 )
 from gnr.plan import Plan
+from gnr.promise_facts import (
+    conflict_sentences,
+    price_sentences,
+    promised,
+    slope_of,
+)
 from gnr.rates import Rates, rates_of
 from gnr.result import Solution
 
@@ -62,6 +68,7 @@ def summarize(solution: Solution) -> Any:
         _place_table(solution, rates),
         _fate_table(solution, rates),
         _capacity_table(solution, rates),
+        *_promise_parts(solution),
         *(Text(sentence) for sentence in alternatives(solution)),
     ]
     found = kinks(solution)
@@ -86,7 +93,9 @@ def _mixed_group(disaggregated: bool) -> str:
 def compare(solutions: Sequence[Solution]) -> Any:
     """Return one table with a row for each solution."""
     planned = any(each.plan_for_gpus is not None for each in solutions)
+    penalised = any(each.penalty for each in solutions)
     headings = ["money/hour", "per 1M tokens", "mixed GPUs", "served", "+1 GPU, per hour", "TPOT"]
+    headings += ["penalties, per hour"] if penalised else []
     headings += ["mixed + solo"] if planned else []
     table = _table("best plans; money per GPU-hour", "instance", headings)
     for each in solutions:
@@ -102,6 +111,7 @@ def compare(solutions: Sequence[Solution]) -> Any:
             money(gpu_gain(each) * HOUR),
             milliseconds(each.tpot.token_mean),
         ]
+        row += [money(each.penalty * HOUR)] if penalised else []
         row += [f"{plan.mixed_gpus} + {plan.solo_gpus}"] if plan is not None else []
         table.add_row(each.instance.name, *row)
     lines = [f"{each.instance.name} ({each.scheme}): {bottleneck(each)}" for each in solutions]
@@ -144,6 +154,8 @@ def _class_rows(table: Table, solution: Solution, rows: Iterable[Sequence[str]])
 def _no_optimum(solution: Solution) -> list[Any]:
     if solution.status != "infeasible":
         return [Text(f"No plan: the solver ended with status {solution.status!r}.")]
+    if solution.conflict is not None:
+        return [Text(line) for line in conflict_sentences(solution)]
     lines = ["No plan exists: requests of some classes never leave, and the cluster is too small."]
     gpus = solution.provenance.options.get("gpus")
     for each in solution.shortfall:
@@ -213,6 +225,23 @@ def _capacity_table(solution: Solution, rates: Rates) -> Table:
             money(None if gain is None else gain * HOUR),
         )
     return table
+
+
+def _promise_parts(solution: Solution) -> list[Any]:
+    """Return what is promised and penalised, what the plan attains, and at what price."""
+    if not solution.promises:
+        return []
+    headings = ("promised", "planned", "unit", "price /s per unit")
+    table = _table("promises, and what a unit looser is worth, per GPU", "promise", headings)
+    for each in solution.promises:
+        table.add_row(
+            Text(each.name),
+            promised(each),
+            "-" if each.planned is None else f"{each.planned:.6g}",
+            each.unit,
+            money(slope_of(solution, each)),
+        )
+    return [table, *(Text(sentence) for sentence in price_sentences(solution))]
 
 
 def _plan_parts(plan: Plan) -> list[Any]:

@@ -15,7 +15,11 @@ from gnr.plots.palette import (
     text_on,
 )
 from gnr.plots.save import new_figure, one_line, plain_text
+from gnr.promise_facts import planned_words
 from gnr.result import Solution
+
+MOST_LETTERS = 165
+"""Length of a line across the picture."""
 
 MOST_CLASSES = 10
 """Classes drawn one by one; beyond that the smallest share one bar."""
@@ -51,8 +55,9 @@ def draw_plan(solution: Solution) -> Any:
         raise ValueError(f"{solution.instance.name}: nothing to draw, {solution.status}")
     bars = _bars(solution)
     figure = new_figure(12.5, max(5.6, 2.6 + 0.42 * len(bars)))
+    top = 0.73 if solution.promises else 0.76
     grid = figure.add_gridspec(
-        1, 2, width_ratios=(1.15, 1), left=0.055, right=0.985, top=0.76, bottom=0.11, wspace=0.4
+        1, 2, width_ratios=(1.15, 1), left=0.055, right=0.985, top=top, bottom=0.11, wspace=0.4
     )
     _draw_slots(figure.add_subplot(grid[0]), solution, bars)
     _draw_fates(figure.add_subplot(grid[1]), bars)
@@ -63,6 +68,10 @@ def draw_plan(solution: Solution) -> Any:
     subtitle = f"Best plan under {solution.scheme} pricing: {earnings(solution)}."
     figure.text(0.02, 0.908, subtitle, fontsize=10, color=INK, va="center")
     figure.text(0.02, 0.87, bottleneck(solution), fontsize=10, color=INK, va="center")
+    if solution.promises:
+        words = one_line(planned_words(solution))
+        line = textwrap.shorten(words, MOST_LETTERS, placeholder=" …")
+        figure.text(0.02, 0.832, line, fontsize=10, color=INK, va="center")
     return figure
 
 

@@ -192,18 +192,76 @@ def test_cite_prints_bibtex_and_keeps_json_clean(capsys: pytest.CaptureFixture[s
     assert "@software{gnr" in err
 
 
-def test_slis_are_refused_clearly_until_they_come(
+PROMISE = 'slis=[{kind="mean_tpot", at_most=%s}]'
+
+
+def test_check_tells_what_is_promised(capsys: pytest.CaptureFixture[str]) -> None:
+    promises = (
+        'slis=[{kind="mean_tpot", at_most=0.03}, '
+        '{kind="mean_ttft", class="prefill-heavy", penalty_weight=2}]'
+    )
+    code, document = gnr_json(capsys, "check", "two-class", "--set", promises)
+    assert code == 0
+    jsonschema.validate(document, read_schema("check"))
+    hard, soft = document["promises"]
+    assert (hard["name"], hard["at_most"], hard["unit"]) == ("mean_tpot", 0.03, "s")
+    assert (soft["name"], soft["class"]) == ("mean_ttft:prefill-heavy", "prefill-heavy")
+    _, out, _ = gnr(capsys, "check", "two-class", "--set", promises)
+    assert "at most 0.03 s" in out
+    assert "2 money/s per s" in out
+
+
+def test_solve_tells_promises_and_what_looser_ones_earn(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    file = tmp_path / "promises.toml"
-    text = shipped_instances()["two-class"].read_text()
-    file.write_text(text + '\n[[slis]]\nkind = "mean_tpot"\nat_most = 0.03\n')
-    assert gnr(capsys, "check", str(file))[0] == 0
-    code, document = gnr_json(capsys, "check", str(file))
-    assert "does not optimise under promises yet" in document["warnings"][0]
-    code, _, err = gnr(capsys, "solve", str(file))
+    """At 23 ms the mixed group is capped by (D7); revenue rises 91164 money/s per second of eta."""
+    promised = ("solve", "two-class", "--set", PROMISE % 0.023)
+    code, document = gnr_json(capsys, *promised, "--out", str(tmp_path))
+    assert code == 0
+    jsonschema.validate(document, read_schema("solve"))
+    (told,) = document["promises"]
+    assert told["planned"] == pytest.approx(0.023, rel=1e-9)
+    assert document["marginals"]["mean_tpot"] == told["price"]
+    assert "mean_tpot at most 23 ms" in (tmp_path / "two-class.plan.svg").read_text()
+    _, out, _ = gnr(capsys, *promised)
+    assert "at most 0.023" in out
+    assert "mean_tpot: 1 ms looser earns 91.1" in out
+    assert "the promises hold the revenue back" in out
+
+
+def test_a_promise_out_of_reach_names_the_nearest_that_typed_back_is_kept(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """(P47) is never below 1/gamma = 0.0220022002... s, which six digits outward round up."""
+    code, document = gnr_json(capsys, "solve", "two-class", "--set", PROMISE % 0.022)
+    assert code == 1
+    jsonschema.validate(document, read_schema("solve"))
+    assert document["conflict"]["promises"] == ["mean_tpot"]
+    (way_out,) = document["conflict"]["keepable"]
+    assert way_out["nearest"] == 0.0220023
+    (short,) = document["shortfall"]
+    assert short["requirement"] == "promise mean_tpot at most 0.022 s"
+    code, out, _ = gnr(capsys, "solve", "two-class", "--set", PROMISE % 0.022)
+    assert code == 1
+    assert "mean_tpot: at_most = 0.0220023 instead of 0.022 (s)" in out
+    assert gnr(capsys, "solve", "two-class", "--set", PROMISE % 0.0220023)[0] == 0
+    _, out, _ = gnr(capsys, "solve", "two-class", "dolly-eight-class", "--set", PROMISE % 0.01)
+    assert out.count("promises in conflict: mean_tpot") == 2
+
+
+def test_a_promise_is_overridden_by_its_label(capsys: pytest.CaptureFixture[str]) -> None:
+    def tighten(path: str) -> tuple[int, str, str]:
+        changes = ("--set", PROMISE % 0.03, "--set", f"{path}=0.022")
+        return gnr(capsys, "solve", "two-class", *changes)
+
+    assert tighten("slis.mean_tpot.at_most")[0] == 1
+    assert tighten("slis[0].at_most")[0] == 1
+    code, _, err = tighten("slis.mean_tpt.at_most")
     assert code == 2
-    assert err.startswith(f"{file}: slis[0]: the promise 'mean_tpot'")
+    assert "did you mean mean_tpot?" in err
+    code, _, err = gnr(capsys, "solve", "two-class", "--set", "slis.mean_tpot.at_most=1")
+    assert code == 2
+    assert "the file promises nothing" in err
 
 
 def test_check_tells_the_load(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,111 @@
+"""What promises and penalties mean for a planner, in numbers and sentences; no layout here."""
+
+import math
+
+from gnr.facts import FULL, HOUR, money
+from gnr.result import KeepablePromise, PlannedPromise, Solution
+
+SOME_STEP = 0.01
+"""Step that is priced where the bound itself is 0."""
+
+
+def slope_of(solution: Solution, promise: PlannedPromise) -> float:
+    """Return what a promise that is looser by a unit would earn at first, money/s per GPU.
+
+    Of a penalty its weight: what a unit less would save.
+    """
+    ends = None if solution.unique is None else solution.unique.ranges.marginals.get(promise.name)
+    if ends is None:
+        return abs(promise.price)
+    right, left = ends
+    return abs((right if promise.direction == "at_most" else left) or 0.0)
+
+
+def holds_back(solution: Solution, promise: PlannedPromise) -> bool:
+    """Whether the plan would earn more if a promise were a little looser."""
+    gain = slope_of(solution, promise) * _step(promise)
+    return promise.bound is not None and gain > FULL * abs(solution.revenue_rate or 0.0)
+
+
+def promised(promise: PlannedPromise) -> str:
+    """Return the bound of a promise in words."""
+    if promise.bound is None:
+        return "penalty"
+    return f"{promise.direction.replace('_', ' ')} {promise.bound:.6g}"
+
+
+def price_sentences(solution: Solution) -> list[str]:
+    """Return what a looser promise would earn, where it would, and what penalties come to."""
+    told = []
+    for each in solution.promises:
+        if each.bound is None:
+            weight = f"{money(each.penalty)} money/s per GPU ({money(each.penalty * HOUR)} per"
+            told.append(f"{each.name}: the penalty comes to {weight} GPU-hour).")
+        elif holds_back(solution, each):
+            step = _step(each)
+            gain = slope_of(solution, each) * step
+            told.append(
+                f"{each.name}: {_quantity(step, each.unit)} looser earns {money(gain)} money/s "
+                f"per GPU ({money(gain * HOUR)} per GPU-hour)."
+            )
+    if solution.penalty:
+        left = (solution.revenue_rate or 0.0) - solution.penalty
+        told.append(
+            f"No other plan leaves more after penalties: {money(left)} money/s per GPU, "
+            f"{money(left * HOUR)} per GPU-hour."
+        )
+    return told
+
+
+def conflict_sentences(solution: Solution) -> list[str]:
+    """Return which promises cannot be kept, and what could be promised instead."""
+    conflict = solution.conflict
+    if conflict is None:
+        return []
+    *others, last = conflict.promises
+    if not others:
+        told = [f"No plan exists: the promise {last} cannot be kept."]
+    else:
+        told = [
+            f"No plan exists: {', '.join(others)} and {last} cannot be kept together; without any "
+            "one of them the others can."
+        ]
+    told.append("What can be kept, all else in the file as it is:")
+    return told + [f"  {_way_out(each)}" for each in conflict.keepable]
+
+
+def planned_words(solution: Solution) -> str:
+    """Return in one line what the plan attains of each promise and penalty."""
+    told = [
+        f"{each.name} {_bound(each)} (planned "
+        f"{'-' if each.planned is None else _quantity(each.planned, each.unit)})"
+        for each in solution.promises
+    ]
+    return f"Promises: {'; '.join(told)}."
+
+
+def _bound(promise: PlannedPromise) -> str:
+    if promise.bound is None:
+        return "penalised"
+    return f"{promise.direction.replace('_', ' ')} {_quantity(promise.bound, promise.unit)}"
+
+
+def _step(promise: PlannedPromise) -> float:
+    """Return a round step of some percent of the bound."""
+    bound = abs(promise.bound or 0.0)
+    return 10.0 ** (math.floor(math.log10(bound)) - 1) if bound else SOME_STEP
+
+
+def _quantity(value: float, unit: str) -> str:
+    """Return a value with its unit; times below a second in ms."""
+    if unit == "s" and abs(value) < 1:
+        return f"{1e3 * value:.4g} ms"
+    return f"{value:.4g} {unit}"
+
+
+def _way_out(one: KeepablePromise) -> str:
+    if one.nearest is None:
+        return f"{one.name}: no bound at all"
+    return (
+        f"{one.name}: {one.direction} = {one.nearest:.12g} instead of {one.bound:.12g} ({one.unit})"
+    )
