@@ -172,6 +172,9 @@ class Solution(BaseModel):
     """Optimal revenue without penalties, money/s per GPU; null unless optimal."""
     penalty: float
     """Penalties of soft SLIs, money/s per GPU."""
+    penalty_bound: float | None = None
+    """No plan's revenue less penalties is more than this, money/s per GPU: proven, and at most 1e-8
+    of revenue plus penalties above that of the plan. Null without penalties."""
     classes: tuple[ClassSolution, ...]
     """By class, in file order; empty unless optimal."""
     totals: Occupancy | None

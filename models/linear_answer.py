@@ -3,6 +3,7 @@
 For programs with promises, whose rows are not known beforehand: all is done on the matrices.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,8 @@ import numpy as np
 import pyomo.environ as pyo
 
 from gnr.arrays import Floats
-from gnr.models.solver import Matrices, Outcome, Status, matrices, optimize
+from gnr.models.solver import Matrices, Outcome, Status, matrices, optimize, optimize_scaled
+from gnr.models.verification import ACCEPTED_ERROR
 
 NOTICEABLE = 1e-7
 """Reduced cost or multiplier, relative to its magnitude, that counts as more than rounding."""
@@ -28,12 +30,42 @@ class Answer:
         Of the columns and of the rows, shapes ``(columns,)`` and ``(rows,)``.
     error
         Largest relative infeasibility, or relative distance to the best value, whichever is more.
+    bound
+        No feasible point has a larger objective, by weak duality.
     """
 
     program: Matrices
     values: Floats
     duals: Floats
     error: float
+    bound: float
+
+
+@dataclass(frozen=True)
+class Solved:
+    """How a program was solved; `answer` only if there is an optimum that stands up."""
+
+    status: Status
+    outcome: Outcome
+    answer: Answer | None = None
+
+
+def solve_verified(model: Any, largest: Callable[[Outcome], Floats]) -> Solved:
+    """Solve a program, in equilibrated form where the first answer does not stand up.
+
+    `largest` returns upper bounds of the columns at an outcome, as `answer` wants them.
+    """
+    solved = Solved(Status.LIMIT, Outcome(Status.LIMIT))
+    for attempt in (optimize, optimize_scaled):
+        outcome = attempt(model)
+        solved = Solved(outcome.status, outcome)
+        if outcome.status is not Status.OPTIMAL:
+            continue
+        found = answer(model, outcome, largest(outcome))
+        if found.error <= ACCEPTED_ERROR:
+            return Solved(outcome.status, outcome, found)
+        solved = Solved(Status.LIMIT, outcome)
+    return solved
 
 
 def answer(model: Any, outcome: Outcome, largest: Floats | float) -> Answer:
@@ -45,10 +77,14 @@ def answer(model: Any, outcome: Outcome, largest: Floats | float) -> Answer:
     program = matrices(model)
     values = np.array([outcome.values.get(column, 0.0) for column in program.columns])
     duals = np.array([outcome.duals.get(row, 0.0) for row in program.rows])
-    return Answer(program, values, duals, _error(program, values, duals, largest))
+    error, bound = _errors(program, values, duals, largest)
+    return Answer(program, values, duals, error, bound)
 
 
-def _error(program: Matrices, values: Floats, duals: Floats, largest: Floats | float) -> float:
+def _errors(
+    program: Matrices, values: Floats, duals: Floats, largest: Floats | float
+) -> tuple[float, float]:
+    """Return the error of an answer and an upper bound on the objective."""
     matrix, right, sense = program.matrix, program.right_side, program.sense
     left = matrix @ values
     size = abs(matrix) @ np.abs(values) + np.abs(right)
@@ -59,9 +95,10 @@ def _error(program: Matrices, values: Floats, duals: Floats, largest: Floats | f
     duals = np.where(sense == 0, duals, np.where(sense * duals > 0, duals, 0.0))
     short = np.maximum(program.cost - matrix.T @ duals, 0.0)
     earned = float(program.cost @ values)
-    distance = abs(float(right @ duals) - earned) + float(np.sum(short * largest))
+    dual, hidden = float(right @ duals), float(np.sum(short * largest))
     scale = abs(earned) + float(np.abs(program.cost) @ np.abs(values)) or 1.0
-    return float(max(missed.max(initial=0.0), negative, distance / scale))
+    error = max(missed.max(initial=0.0), negative, (abs(dual - earned) + hidden) / scale)
+    return float(error), dual + hidden + program.constant
 
 
 def prefer(model: Any, found: Answer, preference: Any) -> Outcome | None:

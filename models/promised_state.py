@@ -8,12 +8,14 @@ import numpy as np
 import pyomo.environ as pyo
 
 from gnr.arrays import Floats
-from gnr.models import programs, verification
-from gnr.models.linear_answer import Answer, answer, prefer
+from gnr.models import programs
+from gnr.models.linear_answer import Answer, Solved, prefer, solve_verified
+from gnr.models.penalties import add_penalty, charge, curved_penalties
+from gnr.models.penalty_search import Worth, search
 from gnr.models.point import Multipliers, Point, Program
 from gnr.models.promises import FIELDS, Promise, add_promise, scaled_bound
 from gnr.models.read_off import every_gpu_prefills
-from gnr.models.solver import Outcome, Status, matrices, optimize, optimize_scaled
+from gnr.models.solver import Outcome, Status, matrices
 from gnr.plan import Occupancy
 from gnr.slis.affine import Affine
 from gnr.slis.indicator import Form
@@ -34,16 +36,21 @@ class PromisedOptimum:
     prices
         By promise, in file order: the slope of the best value in its bound; of a penalty, what it
         pays for one unit.
+    bound
+        No plan has a larger value, money/s per GPU; infinite if nothing is known.
     """
 
     status: Status
     point: Point | None = None
     multipliers: Multipliers | None = None
     prices: tuple[float, ...] = ()
+    bound: float = float("inf")
 
 
 def build_program(build: Any, program: Program, promises: Sequence[Promise]) -> Any:
-    """Return the Pyomo model of (P49): a program of (P40) or (P42) with all its promises.
+    """Return the Pyomo model of (P49): a program of (P40) or (P42) with promises and penalties.
+
+    Penalties that are not linear are held from below only (`gnr.models.penalties`).
 
     Parameters
     ----------
@@ -59,34 +66,50 @@ def build_program(build: Any, program: Program, promises: Sequence[Promise]) -> 
         programs.require_empty_decode_buffer(model)
     if program.disaggregated:
         programs.require_disaggregation(model)
+    (goal,) = model.component_data_objects(pyo.Objective, active=True)
     for k, promise in enumerate(promises):
         if promise.hard:
             add_promise(model, f"sli_{k}", promise)
+        else:
+            goal.set_value(goal.expr - add_penalty(model, f"sli_{k}", promise))
     return model
 
 
 def optimum(build: Any, program: Program, promises: Sequence[Promise]) -> PromisedOptimum:
-    """Return the optimum under promises, if it stands up to verification."""
+    """Return the optimum under promises and penalties, if it stands up to verification."""
     model = build_program(build, program, promises)
-    status = Status.LIMIT
-    for attempt in (optimize, optimize_scaled):
-        outcome = attempt(model)
-        status = outcome.status
-        if status is not Status.OPTIMAL:
-            continue
-        found = answer(model, outcome, largest_values(model, program))
-        if found.error > verification.ACCEPTED_ERROR:
-            status = Status.LIMIT
-            continue
-        point = _reported(model, outcome, found, program)
-        multipliers = _multipliers(model, outcome, program, promises, point)
-        prices = tuple(_price(model, outcome, k, each, point) for k, each in enumerate(promises))
-        return PromisedOptimum(status, point, multipliers, prices)
-    return PromisedOptimum(status)
+    curved = curved_penalties(model, promises)
+
+    def solve() -> Solved:
+        return solve_verified(model, lambda outcome: largest_values(model, program, outcome))
+
+    def worth(outcome: Outcome) -> Worth:
+        return _worth(program, promises, point_of(model, outcome, program))
+
+    found = search(model, curved, solve, worth)
+    outcome, answer = found.solved.outcome, found.solved.answer
+    if answer is None:
+        return PromisedOptimum(found.solved.status, bound=found.bound)
+    for each in curved:
+        each.keep(outcome)
+    least = found.bound - found.allowed
+    point = _reported(model, outcome, answer, program)
+    if _worth(program, promises, point).value < least:
+        point = point_of(model, outcome, program)
+    multipliers = _multipliers(model, outcome, program, promises, point)
+    prices = tuple(_price(model, outcome, k, each, point) for k, each in enumerate(promises))
+    return PromisedOptimum(found.solved.status, point, multipliers, prices, found.bound)
 
 
-def largest_values(model: Any, program: Program) -> Floats:
-    """Return bounds that every feasible point keeps, by column of the matrices of a model."""
+def _worth(program: Program, promises: Sequence[Promise], point: Point) -> Worth:
+    return Worth(program.revenue(point), sum(each.penalty(point) for each in promises))
+
+
+def largest_values(model: Any, program: Program, outcome: Outcome) -> Floats:
+    """Return bounds that every point better than `outcome` keeps, by column of the matrices.
+
+    No penalty can then be more than the difference of the objective to the largest revenue.
+    """
     rates, slots = program.rates, program.rates.batch_slots
     queue = np.where(
         rates.patience_rate > 0,
@@ -107,6 +130,10 @@ def largest_values(model: Any, program: Program) -> Floats:
         for data in component.values()
     ]
     by_data = {id(data): anything for data in columns}
+    revenue = program.revenue(Point(**{name: most[FIELDS[name]] for name in FIELDS}))
+    for cost in model.component_objects(pyo.Var, descend_into=True):
+        if cost.local_name == "cost":
+            by_data[id(cost)] = max(revenue - outcome.objective, 0.0)
     for name, values in most.items():
         for i, data in getattr(model, name).items():
             by_data[id(data)] = float(values[i])
@@ -174,13 +201,28 @@ def _arrival_slope(
         more = np.array(rates.arrival_rate)
         more[i] *= 2
         doubled = replace(promise.scope, rates=replace(rates, arrival_rate=more))
+        other = replace(promise, scope=doubled)
         block = getattr(model, f"sli_{k}")
-        for row, here, there in _rows(block, promise, promise.indicator.form(doubled)):
-            multiplier = outcome.duals.get(row, 0.0)
+        change = 0.0 if promise.hard else _penalty_change(block, outcome, promise, other, point)
+        for row, here, there in _rows(block, promise, other.form):
+            multiplier = float(outcome.duals.get(row, 0.0))
             if multiplier:
-                change = _value(block, outcome, there - here, point)
-                slope -= float(multiplier) * change / float(rates.arrival_rate[i])
+                change += multiplier * _value(block, outcome, there - here, point)
+        slope -= change / float(rates.arrival_rate[i])
     return slope
+
+
+def _penalty_change(
+    block: Any, outcome: Outcome, promise: Promise, other: Promise, point: Point
+) -> float:
+    """Return by how much a penalty differs for other arrivals, to first order, money/s per GPU."""
+    value = promise.value(point)
+    if np.isnan(value):
+        return 0.0
+    here, there = (each.form.excess("at_most", value) for each in (promise, other))
+    size = _value(block, outcome, promise.form.denominator, point)
+    moved = value + _value(block, outcome, there - here, point) / size
+    return float(charge(other, moved) - charge(promise, value))
 
 
 def _rows(block: Any, promise: Promise, other: Form) -> Iterator[tuple[Any, Affine, Affine]]:

@@ -1,5 +1,6 @@
 """Promises and penalties in the programs: the indicators of `gnr.slis` as Pyomo components."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -74,9 +75,12 @@ class Promise:
         if self.sli.penalty_weight is None:
             return 0.0
         value = self.value(point)
+        if np.isnan(value):
+            # The limit: what nobody is served for is free if nobody waits for it either.
+            return float("inf") if float(self.form.numerator.at(point)) > 0 else 0.0
         if self.indicator.best is not None:
             value = float(self.indicator.best(self.scope)) - value
-        return 0.0 if np.isnan(value) else self.sli.penalty_weight * value
+        return self.sli.penalty_weight * value
 
 
 def promises_of(
@@ -157,6 +161,16 @@ def expression(model: Any, block: Any, affine: Affine) -> Any:
         if (found := _variable(model, block, name, i)) is not None
     )
     return pyo.quicksum(terms) + affine.constant
+
+
+def amount(model: Any, block: Any, affine: Affine, values: Mapping[Any, float]) -> float:
+    """Return an affine function at values of the variables of a model."""
+    terms = (
+        float(coefficient) * values.get(found, 0.0)
+        for (name, i), coefficient in affine.coefficients.items()
+        if (found := _variable(model, block, name, i)) is not None
+    )
+    return sum(terms, start=float(affine.constant))
 
 
 def _variable(model: Any, block: Any, name: str, i: int) -> Any:

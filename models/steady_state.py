@@ -43,6 +43,7 @@ PROGRAMS = {
 NO_NUMBERS: dict[str, Any] = {
     "revenue_rate": None,
     "penalty": 0.0,
+    "penalty_bound": None,
     "promises": (),
     "classes": (),
     "totals": None,
@@ -104,6 +105,11 @@ def _solve(instance: Instance, demands: dict[str, bool], options: dict[str, Any]
         )
     elif status is not Status.OPTIMAL:
         warnings.append(f"the solver found no answer that stands up ({status}): nothing is known")
+        if numbers["penalty_bound"] is not None:
+            warnings[-1] = (
+                "the search over the penalties was given up: no plan is worth more than "
+                f"{numbers['penalty_bound']:.9g} money/s per GPU"
+            )
     return Solution(
         instance=instance,
         status=status.value,
@@ -143,16 +149,20 @@ def _under_promises(
     build, _ = PROGRAMS[instance.prices.scheme]
     found = promised_state.optimum(build, program, promises)
     if found.point is None or found.multipliers is None:
-        return found.status, NO_NUMBERS
+        known = found.bound if np.isfinite(found.bound) else None
+        return found.status, NO_NUMBERS | {"penalty_bound": known}
     numbers = read_off(instance, program, found.point, found.multipliers)
-    value = numbers["revenue_rate"] - sum(each.penalty(found.point) for each in promises)
+    penalty = sum(each.penalty(found.point) for each in promises)
+    value = numbers["revenue_rate"] - penalty
+    bound = None if all(each.hard for each in promises) else max(found.bound, value)
     phi, rates = found.multipliers.marginal_value, program.rates
     kept = kept_promises(promises, found.point, found.prices)
     return found.status, numbers | {
         # Euler: one more GPU at the same demand is a little less demand for each.
         "gpu_value": value - float(phi @ rates.arrival_rate),
         "marginals": numbers["marginals"] | {each.name: each.price for each in kept},
-        "penalty": sum(each.penalty(found.point) for each in promises),
+        "penalty": penalty,
+        "penalty_bound": bound,
         "promises": kept,
         "unique": unsettled(),
     }

@@ -68,6 +68,11 @@ class Form:
     auxiliaries: tuple[str, ...] = ()
     empty_decode_buffer: bool = False
 
+    @property
+    def constant_denominator(self) -> bool:
+        """Whether the indicator is affine: its penalty is then linear."""
+        return not any(self.denominator.coefficients.values())
+
     def excess(self, direction: Direction, bound: Number) -> Affine:
         """Return what a promise wants at most 0: N - eta D, or its negative for ``at_least``."""
         above = self.numerator - self.denominator.times(bound)
