@@ -16,6 +16,7 @@ from gnr._version import __version__ as __version__
 if TYPE_CHECKING:
     from gnr.errors import InputError as InputError
     from gnr.instance import Instance as Instance
+    from gnr.models.frontiers import frontier as frontier
     from gnr.models.steady_state import solve as solve
     from gnr.network import build_network as build_network
     from gnr.plan import Plan as Plan
@@ -34,6 +35,7 @@ _HOMES = {
     "build_network": "gnr.network",
     "compare": "gnr.validation.studies.comparison",
     "converge": "gnr.validation.studies.convergence",
+    "frontier": "gnr.models.frontiers",
     "load": "gnr.reading",
     "prove": "gnr.proofs.proving",
     "simulate": "gnr.validation.studies.simulation",
@@ -48,6 +50,7 @@ __all__ = [
     "build_network",
     "compare",
     "converge",
+    "frontier",
     "load",
     "prove",
     "simulate",

@@ -14,6 +14,7 @@ from gnr.comparison import Comparison
 from gnr.convergence import Convergence
 from gnr.coverage import Coverage
 from gnr.drawing import Drawing
+from gnr.frontier_result import Frontier, FrontierMap
 from gnr.instance import Instance
 from gnr.load_report import LoadReport
 from gnr.result import Solution
@@ -69,6 +70,8 @@ DOCUMENTS: dict[str, type[BaseModel]] = {
     "converge": Convergence,
     "compare": Comparison,
     "compare-random": Survey,
+    "frontier": Frontier,
+    "frontier-map": FrontierMap,
     "prove": ProofReport,
     "prove-list": ClaimList,
     "prove-instance": Coverage,

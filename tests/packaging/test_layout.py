@@ -14,7 +14,8 @@ FOLDERS = ("gnr", "models", "proofs", "validation", "instances")
 SOURCES = sorted(file for folder in FOLDERS for file in (ROOT / folder).rglob("*.py"))
 DOMAIN = {
     "arrays", "atomic", "certificate", "checks", "comparison", "convergence", "coverage",
-    "errors", "exact_factors", "exact_lp", "exact_rates", "instance", "instance_text", "network",
+    "errors", "exact_factors", "exact_lp", "exact_rates", "frontier_result", "instance",
+    "instance_text", "network",
     "overrides", "plan", "provenance", "rates", "reading", "result", "router_export",
     "schema_errors", "simulation", "slis", "survey", "verdicts", "_version",
 }  # fmt: skip
@@ -79,6 +80,7 @@ SUMMARIES = {
     "gnr.convergence": "gnr.simulation_summary",
     "gnr.comparison": "gnr.comparison_summary",
     "gnr.survey": "gnr.comparison_summary",
+    "gnr.frontier_result": "gnr.frontier_summary",
     "gnr.verdicts": "gnr.proof_summary",
     "gnr.coverage": "gnr.proof_summary",
 }

@@ -1,0 +1,238 @@
+"""The best revenue against a promise, exactly, and checked by the ordinary solver."""
+
+import time
+from collections.abc import Iterator, Mapping
+from fractions import Fraction
+from typing import Any, Literal
+
+from gnr.checks import warnings_for
+from gnr.exact_rates import exact
+from gnr.frontier_result import (
+    Breakpoint,
+    ClassOccupancy,
+    ExactPoint,
+    Frontier,
+    FrontierPiece,
+    FrontierSli,
+    Resolved,
+)
+from gnr.instance import Instance
+from gnr.models.moving_promise import Course, MovingPromise, course, moving_promise
+from gnr.models.parametric import Coefficients, LinearFractional, Piece
+from gnr.models.steady_state import solve
+from gnr.plan import Occupancy
+from gnr.provenance import record
+
+BESIDE = Fraction(1, 64)
+"""Share of a piece by which a solve keeps off the breakpoint."""
+
+SAME_REVENUE, SAME_PRICE = 1e-8, 1e-6
+"""Relative differences up to which the solver agrees with the frontier."""
+
+NO_PRICE = 1e-9
+"""Price, relative to the best revenue over the width of the frontier, that is as good as 0."""
+
+
+def frontier(
+    instance: Instance,
+    sli: str,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> Frontier:
+    """Return the best revenue of an instance as a function of the bound of one promise.
+
+    All pieces are found, in exact fractions, without a grid; their slopes are the shadow price of
+    the promise. At both sides of every breakpoint the program is solved anew in floats.
+
+    Parameters
+    ----------
+    instance
+        Its other promises stay; penalties are refused.
+    sli
+        ``KIND``, ``KIND:CLASS``, or the name of an SLI of the instance, whose bound is then set
+        aside.
+    low, high
+        Ends of the range of bounds; by default from the tightest promise that can be kept to the
+        one that costs nothing.
+    options
+        Options to write into the provenance.
+
+    Raises
+    ------
+    InputError
+        If there is no such indicator, or the instance has penalties.
+    NoOptimumError
+        If no bound in the range can be kept.
+    """
+    started = time.perf_counter()
+    moving = moving_promise(instance, sli)
+    found = course(moving, low, high)
+    breakpoints = tuple(_breakpoints(moving, found))
+    return Frontier(
+        instance=instance.name,
+        scheme=instance.prices.scheme,
+        sli=described(moving),
+        best_revenue_rate=float(found.best),
+        loosest_revenue_rate=float(found.top),
+        tightest=_point(found.tightest, found.least),
+        beyond_tightest_revenue_rate=None if found.beyond is None else float(found.beyond),
+        loosest=_point(found.loosest, found.top) if found.loosest is not None else None,
+        pieces=tuple(_told(piece) for piece in found.pieces),
+        breakpoints=breakpoints,
+        verified=all(each.agrees for each in breakpoints),
+        warnings=tuple(warnings_for(instance)),
+        provenance=record(
+            instance.sha256(), started, {"sli": sli, "from": low, "to": high, **(options or {})}
+        ),
+    )
+
+
+def described(moving: MovingPromise) -> FrontierSli:
+    """Return the promise that moves, for a document."""
+    return FrontierSli(
+        name=moving.label,
+        kind=moving.sli.kind,
+        class_name=moving.sli.class_name,
+        title=moving.indicator.title,
+        unit=moving.indicator.unit,
+        direction=moving.direction,
+        bound=moving.stated,
+    )
+
+
+def resolved(
+    moving: MovingPromise, bound: float, value: float | None, price: float | None, scale: float
+) -> Resolved:
+    """Return what the ordinary solver says at a bound, held against what is expected there.
+
+    Parameters
+    ----------
+    moving
+        The promise.
+    bound
+        Where to solve.
+    value, price
+        Expected best revenue, None if infeasible; expected price, None where it is not compared.
+    scale
+        Best revenue over the width of the frontier: the magnitude of a price.
+    """
+    solution = solve(moving.at(bound))
+    revenue = solution.revenue_rate
+    found = solution.promises[moving.place].price if revenue is not None else None
+    if value is None or revenue is None or found is None:
+        agrees = value is None and solution.status == "infeasible"
+    else:
+        agrees = abs(revenue - value) <= SAME_REVENUE * (abs(value) or abs(scale)) and (
+            price is None or abs(found - price) <= SAME_PRICE * abs(price) + NO_PRICE * scale
+        )
+    return Resolved(
+        bound=bound,
+        status=solution.status,
+        revenue_rate=revenue,
+        price=found,
+        expected_revenue_rate=value,
+        expected_price=price,
+        agrees=agrees,
+    )
+
+
+def _breakpoints(moving: MovingPromise, found: Course) -> Iterator[Breakpoint]:
+    """Yield the ends of all pieces, each with a solve on both sides."""
+    pieces = found.pieces
+    bounds = [pieces[0].low, *(each.high for each in pieces if each.low < each.high)]
+    spread = bounds[-1] - bounds[0] or abs(bounds[0]) or Fraction(1)
+    scale = float(found.best / spread)
+    for k, bound in enumerate(bounds):
+        left = pieces[k - 1] if k > 0 else None
+        right = pieces[k] if k < len(bounds) - 1 else None
+        vertex = pieces[0].first if k == 0 else pieces[k - 1].last
+        sides = [
+            _beside(moving, found, bound, scale, -1, left, right),
+            _beside(moving, found, bound, scale, 1, right, left),
+        ]
+        yield Breakpoint(
+            **_point(bound, (left or pieces[0]).value.at(bound)).model_dump(),
+            slope_left=float(left.value.slope(bound)) if left else None,
+            slope_right=float(right.value.slope(bound)) if right else None,
+            resolved_left=sides[0],
+            resolved_right=sides[1],
+            agrees=all(each.agrees for each in sides if each is not None),
+            classes=_plan(moving.instance, vertex),
+        )
+
+
+def _beside(
+    moving: MovingPromise,
+    found: Course,
+    bound: Fraction,
+    scale: float,
+    side: Literal[-1, 1],
+    piece: Piece | None,
+    other: Piece | None,
+) -> Resolved | None:
+    """Return a solve a little beside a breakpoint, `piece` being there and `other` opposite.
+
+    Beyond the tightest promise it must be infeasible, or earn what plans do that serve nobody the
+    promise is about; beyond the loosest the promise must cost nothing. None beyond other ends.
+    """
+    near = piece or other
+    width = near.high - near.low if near is not None else abs(bound) or Fraction(1)
+    at = float(bound + side * BESIDE * width)
+    if not moving.indicator.lowest <= at <= moving.indicator.highest:
+        return None
+    if piece is not None:
+        inside = exact(at)
+        if not piece.low <= inside <= piece.high:  # narrower than floats can tell
+            inside = bound
+        value, price = float(piece.value.at(inside)), float(piece.value.slope(inside))
+        return resolved(moving, at, value, price, scale)
+    tightening = -1 if moving.direction == "at_most" else 1
+    if bound == found.tightest and side == tightening:
+        beyond = None if found.beyond is None else float(found.beyond)
+        return resolved(moving, at, beyond, None, scale)
+    if bound == found.loosest and side == -tightening:
+        return resolved(moving, at, float(found.top), 0.0, scale)
+    return None
+
+
+def _point(bound: Fraction, value: Fraction) -> ExactPoint:
+    return ExactPoint(bound=float(bound), exact=str(bound), revenue_rate=float(value))
+
+
+def _told(piece: Piece) -> FrontierPiece:
+    value = piece.value
+    named = {"from": piece.low, "to": piece.high, "a": value.a, "b": value.b, "c": value.c,
+             "d": value.d}  # fmt: skip
+    return FrontierPiece(
+        low=float(piece.low),
+        high=float(piece.high),
+        revenue_low=float(value.at(piece.low)),
+        revenue_high=float(value.at(piece.high)),
+        slope_low=float(value.slope(piece.low)),
+        slope_high=float(value.slope(piece.high)),
+        shape=_shape(value),
+        numerator=(float(value.a), float(value.b)),
+        denominator=(float(value.c), float(value.d)),
+        exact={name: str(number) for name, number in named.items()},
+    )
+
+
+def _shape(value: LinearFractional) -> Literal["flat", "straight", "curved"]:
+    if value.d:
+        return "curved"
+    return "straight" if value.b else "flat"
+
+
+def _plan(instance: Instance, vertex: Coefficients) -> tuple[ClassOccupancy, ...]:
+    return tuple(
+        ClassOccupancy(
+            name=each.name,
+            **{
+                field: float(vertex.get(f"{field}[{each.name}]", 0))
+                for field in Occupancy.model_fields
+            },
+        )
+        for each in instance.classes
+    )

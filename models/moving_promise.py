@@ -1,0 +1,278 @@
+"""One promise of an instance whose bound moves: what is asked for, and its exact course."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+
+from gnr.errors import InputError, NoOptimumError, Problem
+from gnr.exact_lp import LinearProgram, Row, maximize
+from gnr.exact_rates import exact, exact_rates
+from gnr.instance import Instance, Sli
+from gnr.models.exact_program import OBJECTIVES, exact_program
+from gnr.models.exact_promises import promise_row, row_name, with_promises
+from gnr.models.parametric import ParametricProgram, Piece, tightest, trace
+from gnr.models.promises import promises_of
+from gnr.schema_errors import show, suggest
+from gnr.slis import INDICATORS
+from gnr.slis.indicator import Direction, Indicator
+
+ZERO, ONE = Fraction(0), Fraction(1)
+
+MOST_CLASSES = 60
+"""Classes beyond which frontiers are refused: exact elimination would take minutes."""
+
+NEARLY_ALL = Fraction(999, 1000)
+"""Share of the best revenue up to which a promise is followed that never stops costing."""
+
+
+@dataclass(frozen=True)
+class MovingPromise:
+    """A promise about an indicator, with any bound, in the place it has among the others.
+
+    Attributes
+    ----------
+    instance
+        The instance; the promise at `place` of its SLIs is the one that moves.
+    place
+        Its place.
+    direction
+        Which way its bound goes.
+    stated
+        The bound in the instance file; None if there is none.
+    """
+
+    instance: Instance
+    place: int
+    direction: Direction
+    stated: float | None
+
+    @property
+    def sli(self) -> Sli:
+        """Its entry."""
+        return self.instance.slis[self.place]
+
+    @property
+    def label(self) -> str:
+        """Its key in results."""
+        return self.sli.label
+
+    @property
+    def indicator(self) -> Indicator:
+        """What it is about."""
+        return INDICATORS[self.sli.kind]
+
+    def at(self, bound: float) -> Instance:
+        """Return the instance with this bound promised."""
+        sli = Sli.model_validate(
+            {
+                "kind": self.sli.kind,
+                "class": self.sli.class_name,
+                "name": self.sli.name,
+                self.direction: bound,
+            }
+        )
+        slis = [*self.instance.slis[: self.place], sli, *self.instance.slis[self.place + 1 :]]
+        return self.instance.model_copy(update={"slis": tuple(slis)})
+
+
+@dataclass(frozen=True)
+class Course:
+    """The exact best value against the bound of a promise.
+
+    Attributes
+    ----------
+    best
+        Best value without the promise.
+    top
+        Best value with the bound as loose as may be.
+    tightest
+        Best bound that can be kept.
+    least
+        Best value there.
+    beyond
+        Best value under a still better one; None if there is none.
+    loosest
+        Bound from which on the value is `top`; None if there is none.
+    pieces
+        By increasing bound.
+    """
+
+    best: Fraction
+    top: Fraction
+    tightest: Fraction
+    least: Fraction
+    beyond: Fraction | None
+    loosest: Fraction | None
+    pieces: tuple[Piece, ...]
+
+
+def moving_promise(instance: Instance, text: str, option: str = "--sli") -> MovingPromise:
+    """Return the promise that ``KIND``, ``KIND:CLASS`` or the name of an SLI of the file means.
+
+    An entry of the file that it means loses its bound; otherwise one is added at the end.
+
+    Raises
+    ------
+    InputError
+        If there is no such indicator, or it has no frontier.
+    """
+    kind, _, owner = text.partition(":")
+    added = Sli.model_validate({"kind": kind, "class": owner or None})
+    meant = [
+        each.label == text or (each.kind, each.class_name) == (kind, added.class_name)
+        for each in instance.slis
+    ]
+    place = meant.index(True) if any(meant) else len(meant)
+    sli = instance.slis[place] if any(meant) else added
+    problems = list(_faults(instance, sli))
+    problems += [
+        (
+            f"{each.label} of the instance is a penalty, and a frontier is drawn under promises",
+            "give it a bound or leave it out",
+        )
+        for k, each in enumerate(instance.slis)
+        if each.penalty_weight is not None and k != place
+    ]
+    if problems:
+        given = f"{option} {text}"
+        raise InputError(Problem("frontier", given, "", *each) for each in problems)
+    stated = sli.at_most if sli.at_most is not None else sli.at_least
+    direction: Direction = INDICATORS[sli.kind].directions[0]
+    if stated is not None:
+        direction = "at_most" if sli.at_most is not None else "at_least"
+    free = Sli.model_validate({"kind": sli.kind, "class": sli.class_name, "name": sli.name})
+    slis = [*instance.slis[:place], free, *instance.slis[place + 1 :]]
+    moved = instance.model_copy(update={"slis": tuple(slis)})
+    return MovingPromise(moved, place, direction, stated)
+
+
+def _faults(instance: Instance, sli: Sli) -> Iterator[tuple[str, str]]:
+    """Yield what keeps an SLI from having a frontier, as message and remedy."""
+    if sli.kind not in INDICATORS:
+        near = suggest(sli.kind, list(INDICATORS))
+        hint = f"did you mean {near!r}? " if near else ""
+        yield f"there is no indicator {show(sli.kind)}", hint + "Known: " + ", ".join(INDICATORS)
+        return
+    indicator, names = INDICATORS[sli.kind], [each.name for each in instance.classes]
+    if sli.class_name is None and "cluster" not in indicator.scopes:
+        yield "is about one class", f"say which, as in {sli.kind}:{names[0]}"
+    if sli.class_name is not None and "class" not in indicator.scopes:
+        yield "is about the whole cluster", f"say {sli.kind}"
+    elif sli.class_name is not None and sli.class_name not in names:
+        yield f"there is no class {show(sli.class_name)}", "use one of: " + ", ".join(names)
+    if indicator.lowest == indicator.highest:
+        yield f"has only the bound {indicator.lowest:g}, and so no frontier", "choose another"
+    about = [each for each in instance.classes if sli.class_name in (None, each.name)]
+    patient = [each.name for each in about if not each.patience_rate]
+    if indicator.needs_patience and patient:
+        yield (
+            f"is not defined for {', '.join(patient)}: requests that never leave have no queue in "
+            "the program",
+            "set a patience_rate above 0",
+        )
+    if len(instance.classes) > MOST_CLASSES:
+        yield f"{len(instance.classes)} classes are too many", f"at most {MOST_CLASSES}"
+
+
+def course(moving: MovingPromise, low: float | None = None, high: float | None = None) -> Course:
+    """Return the exact best value against the bound, between two bounds if these are given.
+
+    By default from the tightest bound that can be kept to the one at which it stops to cost.
+
+    Raises
+    ------
+    NoOptimumError
+        If no bound between them can be kept, or the rest of the instance is infeasible.
+    """
+    unpromised, program = _programs(moving)
+    best = maximize(unpromised)
+    top = maximize(program.fixed, best.basis)
+    if best.value is None or top.value is None:
+        raise _no_optimum(moving, "no plan keeps all else that is asked for", "see `gnr solve`")
+    tight = tightest(program, top.basis)
+    if tight is None:
+        raise _no_optimum(moving, "no plan gives it a meaning", "choose another")
+    least = maximize(program.at(tight), top.basis)
+    assert least.value is not None  # `tightest` has found a plan
+    beyond = maximize(_standing_still(program).fixed).value
+    face = program.with_rows({"revenue": Row(program.fixed.objective, ">=", top.value)})
+    loose = _loosest(program, face, top.basis, tight)
+    upwards = moving.direction == "at_most"
+    end = _far_enough(program, tight, top.value) if loose is None else loose
+    ends = [tight, end] if upwards else [end, tight]
+    if low is not None:
+        ends[0] = max(exact(low), tight) if upwards else exact(low)
+    if high is not None:
+        ends[1] = exact(high) if upwards else min(exact(high), tight)
+    if ends[0] > ends[1]:
+        side = "less" if upwards else "more"
+        raise _no_optimum(
+            moving,
+            f"{side} than {float(tight):.10g} {moving.indicator.unit} cannot be promised, and what "
+            "is asked for lies beyond or is empty",
+            "move --from and --to",
+        )
+    pieces = trace(program, ends[0], ends[1], top.basis)
+    return Course(best.value, top.value, tight, least.value, beyond, loose, pieces)
+
+
+def _programs(moving: MovingPromise) -> tuple[LinearProgram, ParametricProgram]:
+    """Return the program without the promise, and that with its row moving."""
+    instance = moving.at(moving.indicator.lowest)
+    rates, names = exact_rates(instance), [each.name for each in instance.classes]
+    promises = promises_of(instance, rates)
+    promise = promises[moving.place]
+    others = [each for each in promises if each is not promise]
+    objective = OBJECTIVES[instance.prices.scheme](rates, names)
+    programs = {
+        demand: exact_program(rates, names, objective, empty_decode_buffer=demand)
+        for demand in (False, True)
+    }
+    demanded = any(each.form.empty_decode_buffer for each in others)
+    unpromised = with_promises(programs[demanded], names, others)
+    plain = programs[demanded or promise.form.empty_decode_buffer]
+    whole = with_promises(plain, names, promises)
+    name = row_name(promise)
+    fixed = LinearProgram(
+        plain.objective, {key: row for key, row in whole.rows.items() if key != name}
+    )
+    start, next_ = (promise_row(plain, names, promise, bound) for bound in (ZERO, ONE))
+    change = {
+        variable: value
+        for variable in {**start.coefficients, **next_.coefficients}
+        if (
+            value := next_.coefficients.get(variable, ZERO) - start.coefficients.get(variable, ZERO)
+        )
+    }
+    moves = Row(change, "<=", next_.bound - start.bound)
+    return unpromised, ParametricProgram(fixed, name, start, moves)
+
+
+def _standing_still(program: ParametricProgram) -> ParametricProgram:
+    """Return the program over the points that keep the row whatever its parameter."""
+    still = Row(program.change.coefficients, "=", program.change.bound)
+    return program.with_rows({"unmoved": still, "kept": program.start})
+
+
+def _loosest(
+    program: ParametricProgram, face: ParametricProgram, basis: tuple[str, ...], tight: Fraction
+) -> Fraction | None:
+    """Return the tightest bound that an optimum keeps; None if none keeps any."""
+    if maximize(_standing_still(face).fixed).value is not None:
+        return tight
+    return tightest(face, basis)
+
+
+def _far_enough(program: ParametricProgram, tight: Fraction, top: Fraction) -> Fraction:
+    """Return a bound at which nearly all is earned, for a promise that never stops costing."""
+    step = abs(tight) or ONE
+    while True:
+        found = maximize(program.at(tight + step)).value
+        if found is not None and found >= NEARLY_ALL * top:
+            return tight + step
+        step *= 2
+
+
+def _no_optimum(moving: MovingPromise, message: str, remedy: str) -> NoOptimumError:
+    problem = Problem("frontier", moving.instance.name, moving.label, message, remedy)
+    return NoOptimumError([problem])
