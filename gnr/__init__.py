@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from gnr.errors import InputError as InputError
     from gnr.instance import Instance as Instance
     from gnr.models.frontiers import frontier as frontier
+    from gnr.models.promise_map import frontier_map as frontier_map
     from gnr.models.steady_state import solve as solve
     from gnr.network import build_network as build_network
     from gnr.plan import Plan as Plan
@@ -36,6 +37,7 @@ _HOMES = {
     "compare": "gnr.validation.studies.comparison",
     "converge": "gnr.validation.studies.convergence",
     "frontier": "gnr.models.frontiers",
+    "frontier_map": "gnr.models.promise_map",
     "load": "gnr.reading",
     "prove": "gnr.proofs.proving",
     "simulate": "gnr.validation.studies.simulation",
@@ -51,6 +53,7 @@ __all__ = [
     "compare",
     "converge",
     "frontier",
+    "frontier_map",
     "load",
     "prove",
     "simulate",

@@ -17,7 +17,7 @@ from gnr.frontier_result import (
     Resolved,
 )
 from gnr.instance import Instance
-from gnr.models.moving_promise import Course, MovingPromise, course, moving_promise
+from gnr.models.moving_promise import Course, MovingPromise, course, moving_promise, no_optimum
 from gnr.models.parametric import Coefficients, LinearFractional, Piece
 from gnr.models.steady_state import solve
 from gnr.plan import Occupancy
@@ -69,6 +69,14 @@ def frontier(
     started = time.perf_counter()
     moving = moving_promise(instance, sli)
     found = course(moving, low, high)
+    if not found.pieces:
+        best = f"{'less' if moving.direction == 'at_most' else 'more'} than"
+        raise no_optimum(
+            moving,
+            f"{best} {float(found.tightest):.10g} {moving.indicator.unit} cannot be promised, and "
+            "the range asked for holds nothing else",
+            "move --from and --to",
+        )
     breakpoints = tuple(_breakpoints(moving, found))
     return Frontier(
         instance=instance.name,

@@ -57,6 +57,12 @@ class MovingPromise:
         return self.sli.label
 
     @property
+    def key(self) -> str:
+        """Its kind, with its class if it has one."""
+        owner = self.sli.class_name
+        return self.sli.kind if owner is None else f"{self.sli.kind}:{owner}"
+
+    @property
     def indicator(self) -> Indicator:
         """What it is about."""
         return INDICATORS[self.sli.kind]
@@ -94,7 +100,7 @@ class Course:
     loosest
         Bound from which on the value is `top`; None if there is none.
     pieces
-        By increasing bound.
+        By increasing bound; empty if no bound asked for can be kept.
     """
 
     best: Fraction
@@ -104,6 +110,13 @@ class Course:
     beyond: Fraction | None
     loosest: Fraction | None
     pieces: tuple[Piece, ...]
+
+    def at(self, bound: Fraction) -> Fraction | None:
+        """Return the best value at a bound between those asked for; None if it cannot be kept."""
+        for piece in self.pieces:
+            if piece.low <= bound <= piece.high:
+                return piece.value.at(bound)
+        return self.beyond
 
 
 def moving_promise(instance: Instance, text: str, option: str = "--sli") -> MovingPromise:
@@ -117,13 +130,13 @@ def moving_promise(instance: Instance, text: str, option: str = "--sli") -> Movi
         If there is no such indicator, or it has no frontier.
     """
     kind, _, owner = text.partition(":")
-    added = Sli.model_validate({"kind": kind, "class": owner or None})
-    meant = [
-        each.label == text or (each.kind, each.class_name) == (kind, added.class_name)
-        for each in instance.slis
-    ]
-    place = meant.index(True) if any(meant) else len(meant)
-    sli = instance.slis[place] if any(meant) else added
+    place, sli = _meant(instance, text, kind, owner or None)
+    if sli is None:
+        near = suggest(kind, list(INDICATORS))
+        hint = f"did you mean {near!r}? " if near else ""
+        known = "the indicators are " + ", ".join(INDICATORS)
+        message = f"there is no indicator {show(kind)}"
+        raise InputError([Problem("frontier", f"{option} {text}", "", message, hint + known)])
     problems = list(_faults(instance, sli))
     problems += [
         (
@@ -146,13 +159,21 @@ def moving_promise(instance: Instance, text: str, option: str = "--sli") -> Movi
     return MovingPromise(moved, place, direction, stated)
 
 
+def _meant(
+    instance: Instance, text: str, kind: str, class_name: str | None
+) -> tuple[int, Sli | None]:
+    """Return the SLI that a text means and its place, a new one at the end; None if nothing."""
+    for place, sli in enumerate(instance.slis):
+        if sli.label == text or (sli.kind, sli.class_name) == (kind, class_name):
+            return place, sli
+    place = len(instance.slis)
+    if kind not in INDICATORS:
+        return place, None
+    return place, Sli.model_validate({"kind": kind, "class": class_name})
+
+
 def _faults(instance: Instance, sli: Sli) -> Iterator[tuple[str, str]]:
     """Yield what keeps an SLI from having a frontier, as message and remedy."""
-    if sli.kind not in INDICATORS:
-        near = suggest(sli.kind, list(INDICATORS))
-        hint = f"did you mean {near!r}? " if near else ""
-        yield f"there is no indicator {show(sli.kind)}", hint + "Known: " + ", ".join(INDICATORS)
-        return
     indicator, names = INDICATORS[sli.kind], [each.name for each in instance.classes]
     if sli.class_name is None and "cluster" not in indicator.scopes:
         yield "is about one class", f"say which, as in {sli.kind}:{names[0]}"
@@ -182,16 +203,16 @@ def course(moving: MovingPromise, low: float | None = None, high: float | None =
     Raises
     ------
     NoOptimumError
-        If no bound between them can be kept, or the rest of the instance is infeasible.
+        If no bound at all can be kept, or the rest of the instance is infeasible.
     """
     unpromised, program = _programs(moving)
     best = maximize(unpromised)
     top = maximize(program.fixed, best.basis)
     if best.value is None or top.value is None:
-        raise _no_optimum(moving, "no plan keeps all else that is asked for", "see `gnr solve`")
+        raise no_optimum(moving, "no plan keeps all else that is asked for", "see `gnr solve`")
     tight = tightest(program, top.basis)
     if tight is None:
-        raise _no_optimum(moving, "no plan gives it a meaning", "choose another")
+        raise no_optimum(moving, "no plan gives it a meaning", "choose another")
     least = maximize(program.at(tight), top.basis)
     assert least.value is not None  # `tightest` has found a plan
     beyond = maximize(_standing_still(program).fixed).value
@@ -204,15 +225,7 @@ def course(moving: MovingPromise, low: float | None = None, high: float | None =
         ends[0] = max(exact(low), tight) if upwards else exact(low)
     if high is not None:
         ends[1] = exact(high) if upwards else min(exact(high), tight)
-    if ends[0] > ends[1]:
-        side = "less" if upwards else "more"
-        raise _no_optimum(
-            moving,
-            f"{side} than {float(tight):.10g} {moving.indicator.unit} cannot be promised, and what "
-            "is asked for lies beyond or is empty",
-            "move --from and --to",
-        )
-    pieces = trace(program, ends[0], ends[1], top.basis)
+    pieces = trace(program, *ends, top.basis) if ends[0] <= ends[1] else ()
     return Course(best.value, top.value, tight, least.value, beyond, loose, pieces)
 
 
@@ -273,6 +286,7 @@ def _far_enough(program: ParametricProgram, tight: Fraction, top: Fraction) -> F
         step *= 2
 
 
-def _no_optimum(moving: MovingPromise, message: str, remedy: str) -> NoOptimumError:
+def no_optimum(moving: MovingPromise, message: str, remedy: str) -> NoOptimumError:
+    """Return what to raise where nothing can be promised."""
     problem = Problem("frontier", moving.instance.name, moving.label, message, remedy)
     return NoOptimumError([problem])
