@@ -4,22 +4,23 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
+import numpy as np
+
 from gnr.certificate import Certificate
 from gnr.errors import InputError, Problem
-from gnr.exact_lp import LinearProgram, maximize, slack_name
+from gnr.exact_lp import LinearProgram, maximize
 from gnr.exact_rates import exact_rates
 from gnr.instance import Instance
 from gnr.models.exact_face import optimal_face
-from gnr.models.exact_program import MIXED, PREFILL, SOLO
+from gnr.models.exact_program import columns_in_use
 from gnr.models.exact_promises import moves_plan, promised_program
+from gnr.models.point import Point
+from gnr.plan import Occupancy
 from gnr.result import Solution
 from gnr.slis import INDICATORS
 
 MOST_CLASSES = 200
 """Classes beyond which certificates are refused: exact elimination would take minutes."""
-
-NOTICEABLE = 1e-9
-"""Occupancy or idle slots per GPU that count as more than rounding when a basis is guessed."""
 
 AGREEMENT = 1e-8
 """Relative difference up to which a value in floats agrees with the exact one."""
@@ -118,21 +119,10 @@ def _program(solution: Solution, replaced: Mapping[str, Fraction]) -> LinearProg
 
 def _guessed_basis(solution: Solution) -> list[str]:
     """Return the columns in use at the solver's optimum, none if there is none."""
-    if solution.totals is None:
-        return []
-    found = [
-        f"{field}[{each.name}]"
-        for each in solution.classes
-        for field in type(solution.totals).model_fields
-        if getattr(each, field) > NOTICEABLE
-    ]
-    used, slots = solution.totals, solution.instance.gpu.batch_slots
-    idle = {
-        PREFILL: 1 - used.prefill,
-        MIXED: (slots - 1) * used.prefill - used.mixed_decode,
-        SOLO: slots * (1 - used.prefill) - used.solo_decode,
-    }
-    return found + [slack_name(row) for row, left in idle.items() if left > slots * NOTICEABLE]
+    names = [each.name for each in solution.classes]
+    fields = Occupancy.model_fields
+    point = Point(*(np.array([getattr(each, f) for each in solution.classes]) for f in fields))
+    return columns_in_use(names, point, solution.instance.gpu.batch_slots) if names else []
 
 
 def _texts(numbers: Mapping[str, Fraction]) -> dict[str, str]:

@@ -30,10 +30,13 @@ class OptimalFace:
     directions
         Differences of optimal points to the given one, linearly independent, as many as the set
         has dimensions; empty if the optimum is unique.
+    used
+        The columns, variables and slacks, that some optimum uses.
     """
 
     dual: dict[str, Fraction]
     directions: tuple[Direction, ...]
+    used: tuple[str, ...]
 
 
 def optimal_face(program: LinearProgram, optimum: Outcome) -> OptimalFace:
@@ -50,7 +53,7 @@ def optimal_face(program: LinearProgram, optimum: Outcome) -> OptimalFace:
         direction = {name: change for name, change in move.items() if change}
         if found.add(direction):
             moves.append({name: direction[name] for name in here if name in direction})
-    return OptimalFace(dual, tuple(moves))
+    return OptimalFace(dual, tuple(moves), tuple(used))
 
 
 def reduced_costs(program: LinearProgram, dual: Mapping[str, Fraction]) -> dict[str, Fraction]:

@@ -9,13 +9,18 @@ buffer the decode queues, that of disaggregation the mixed decodes.
 from collections.abc import Sequence
 from fractions import Fraction
 
-from gnr.exact_lp import LinearProgram, Row, Sense
+from gnr.exact_lp import LinearProgram, Row, Sense, slack_name
+from gnr.models.point import Point
+from gnr.plan import Occupancy
 from gnr.rates import Rates
 
 ONE = Fraction(1)
 
 PREFILL, MIXED, SOLO = "prefill_capacity", "mixed_decode_capacity", "solo_decode_capacity"
 """Names of the capacity rows."""
+
+NOTICEABLE = 1e-9
+"""Occupancy or idle slots per GPU that count as more than rounding when a basis is guessed."""
 
 
 def bundled_objective(rates: Rates, names: Sequence[str]) -> dict[str, Fraction]:
@@ -92,6 +97,23 @@ def exact_program(
             dropped.add(mixed)
     rows = {name: Row(*parts) for name, parts in shared.items()} | balances
     return _without(LinearProgram(objective, rows), dropped)
+
+
+def columns_in_use(names: Sequence[str], point: Point, slots: int) -> list[str]:
+    """Return the columns, variables and slacks, in use at a point in floats: where to begin."""
+    found = [
+        f"{field}[{name}]"
+        for field in Occupancy.model_fields
+        for name, value in zip(names, getattr(point, field).tolist(), strict=True)
+        if value > NOTICEABLE
+    ]
+    used = float(point.prefill.sum())
+    idle = {
+        PREFILL: 1 - used,
+        MIXED: (slots - 1) * used - float(point.mixed_decode.sum()),
+        SOLO: slots * (1 - used) - float(point.solo_decode.sum()),
+    }
+    return found + [slack_name(row) for row, left in idle.items() if left > slots * NOTICEABLE]
 
 
 def _without(program: LinearProgram, dropped: set[str]) -> LinearProgram:
