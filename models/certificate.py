@@ -12,7 +12,7 @@ from gnr.exact_lp import LinearProgram, maximize
 from gnr.exact_rates import exact_rates
 from gnr.instance import Instance
 from gnr.models.exact_face import optimal_face
-from gnr.models.exact_program import columns_in_use
+from gnr.models.exact_program import columns_in_use, told_apart
 from gnr.models.exact_promises import moves_plan, promised_program
 from gnr.models.point import Point
 from gnr.plan import Occupancy
@@ -21,9 +21,6 @@ from gnr.slis import INDICATORS
 
 MOST_CLASSES = 200
 """Classes beyond which certificates are refused: exact elimination would take minutes."""
-
-AGREEMENT = 1e-8
-"""Relative difference up to which a value in floats agrees with the exact one."""
 
 
 def certify(
@@ -100,12 +97,7 @@ def disagreement(solution: Solution, certificate: Certificate) -> str | None:
         return f"the solver said {solution.status!r}, exactly it is {certificate.status!r}"
     if certificate.value is None or solution.revenue_rate is None:
         return None
-    value = Fraction(certificate.value)
-    if abs(Fraction(solution.revenue_rate) - value) > Fraction(AGREEMENT) * abs(value):
-        return (
-            f"the solver's value {solution.revenue_rate!r} is not the exact one, {float(value)!r}"
-        )
-    return None
+    return told_apart(solution.revenue_rate, Fraction(certificate.value))
 
 
 def _program(solution: Solution, replaced: Mapping[str, Fraction]) -> LinearProgram:

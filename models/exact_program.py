@@ -22,6 +22,9 @@ PREFILL, MIXED, SOLO = "prefill_capacity", "mixed_decode_capacity", "solo_decode
 NOTICEABLE = 1e-9
 """Occupancy or idle slots per GPU that count as more than rounding when a basis is guessed."""
 
+AGREEMENT = 1e-8
+"""Relative difference up to which a value in floats agrees with the exact one."""
+
 
 def bundled_objective(rates: Rates, names: Sequence[str]) -> dict[str, Fraction]:
     """Return the objective of (P40) by variable, money/s per request."""
@@ -114,6 +117,13 @@ def columns_in_use(names: Sequence[str], point: Point, slots: int) -> list[str]:
         SOLO: slots * (1 - used) - float(point.solo_decode.sum()),
     }
     return found + [slack_name(row) for row, left in idle.items() if left > slots * NOTICEABLE]
+
+
+def told_apart(value: float, exact: Fraction) -> str | None:
+    """Return in words how a solver's value differs from the exact one; None if it does not."""
+    if abs(Fraction(value) - exact) <= Fraction(AGREEMENT) * abs(exact):
+        return None
+    return f"the solver's value {value!r} is not the exact one, {float(exact)!r}"
 
 
 def _without(program: LinearProgram, dropped: set[str]) -> LinearProgram:

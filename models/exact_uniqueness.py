@@ -18,7 +18,7 @@ from gnr.exact_lp import LinearProgram, Outcome, Row, maximize
 from gnr.exact_rates import exact, exact_rates
 from gnr.instance import Instance
 from gnr.models.exact_face import OptimalFace, optimal_face
-from gnr.models.exact_program import columns_in_use
+from gnr.models.exact_program import columns_in_use, told_apart
 from gnr.models.exact_promises import coefficients_of, promised_program, row_name
 from gnr.models.exact_slopes import Slope, Slopes
 from gnr.models.point import Point, Program
@@ -50,6 +50,12 @@ class Settled:
     value: Fraction | None
     variables: Mapping[str, bool]
     ranges: MarginalRanges
+
+    def doubt(self, revenue_rate: float) -> str | None:
+        """Return in words how a solver's value differs from the exact one; None if it does not."""
+        if self.value is None:
+            return "the solver found an optimum, exactly nothing is feasible"
+        return told_apart(revenue_rate, self.value)
 
 
 def settle(instance: Instance, program: Program, point: Point) -> Settled | None:
@@ -148,7 +154,7 @@ class _Optimum:
         """Return right and left slope in the bound of a promise."""
         least, most = self._slopes.ends({row_name(promise): ONE})
         smallest, largest = self._extent(promise)
-        loosening = ZERO if least is None else least * largest
+        loosening = (least or ZERO) * largest  # at least 0, for the row is an inequality
         tightening = None if most is None else most * smallest
         if promise.direction == "at_most":
             return loosening, tightening

@@ -9,6 +9,7 @@ from gnr.arrays import Flags, Floats
 from gnr.checks import CAPACITIES
 from gnr.instance import Instance
 from gnr.models import optimal_face
+from gnr.models.exact_uniqueness import Settled
 from gnr.models.point import Multipliers, Point, Program
 from gnr.models.promises import Promise
 from gnr.plan import Occupancy
@@ -96,13 +97,20 @@ def _known(value: float) -> float | None:
     return value if np.isfinite(value) else None
 
 
-def unsettled() -> Unique:
-    """Return that nothing is known of the other optima."""
+def unique_under_promises(settled: Settled | None) -> Unique:
+    """Return which numbers of an optimum under promises are unique, so far as that is settled."""
+    reported = (
+        "of the optima the one with most on solo slots, the first classes of the file "
+        "first, as far as the promises let"
+    )
+    if settled is None or settled.value is None:
+        open_ = dict.fromkeys((*Occupancy.model_fields, "marginals"), None)
+        return Unique(**open_, ranges=MarginalRanges(), reported=reported)
     return Unique(
-        **dict.fromkeys((*Occupancy.model_fields, "marginals"), None),
-        ranges=MarginalRanges(),
-        reported="of the optima the one with most on solo slots, the first classes of the file "
-        "first, as far as the promises let",
+        **settled.variables,
+        marginals=not any(vars(settled.ranges).values()),
+        ranges=settled.ranges,
+        reported=reported,
     )
 
 

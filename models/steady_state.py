@@ -12,6 +12,7 @@ from gnr.checks import warnings_for
 from gnr.instance import Instance
 from gnr.models import chosen_optimum, programs, promised_state, verification
 from gnr.models.conflict import find_conflict, shortfall_of
+from gnr.models.exact_uniqueness import settle
 from gnr.models.point import (
     Multipliers,
     Point,
@@ -24,8 +25,8 @@ from gnr.models.read_off import (
     every_gpu_prefills,
     kept_promises,
     read_off,
+    unique_under_promises,
     uniqueness_of,
-    unsettled,
 )
 from gnr.models.shortfall import explain_shortfall
 from gnr.models.solver import Outcome, Status, optimize, optimize_scaled
@@ -93,7 +94,8 @@ def _solve(instance: Instance, demands: dict[str, bool], options: dict[str, Any]
     basis = promised_state.demanded(program, [each for each in promises if not each.hard])
     if promises:
         program = promised_state.demanded(program, promises)
-        status, numbers = _under_promises(instance, program, promises)
+        status, numbers, doubts = _under_promises(instance, program, promises)
+        warnings.extend(doubts)
     else:
         status, numbers = _without_promises(instance, program)
     if status is Status.INFEASIBLE:
@@ -144,28 +146,31 @@ def _without_promises(instance: Instance, program: Program) -> tuple[Status, dic
 
 def _under_promises(
     instance: Instance, program: Program, promises: Sequence[Promise]
-) -> tuple[Status, dict[str, Any]]:
-    """Return status and numbers of the optimum of (P49)."""
+) -> tuple[Status, dict[str, Any], list[str]]:
+    """Return status and numbers of the optimum of (P49), and what speaks against them."""
     build, _ = PROGRAMS[instance.prices.scheme]
     found = promised_state.optimum(build, program, promises)
     if found.point is None or found.multipliers is None:
         known = found.bound if np.isfinite(found.bound) else None
-        return found.status, NO_NUMBERS | {"penalty_bound": known}
+        return found.status, NO_NUMBERS | {"penalty_bound": known}, []
     numbers = read_off(instance, program, found.point, found.multipliers)
     penalty = sum(each.penalty(found.point) for each in promises)
     value = numbers["revenue_rate"] - penalty
     bound = None if all(each.hard for each in promises) else max(found.bound, value)
     phi, rates = found.multipliers.marginal_value, program.rates
     kept = kept_promises(promises, found.point, found.prices)
-    return found.status, numbers | {
+    settled = settle(instance, program, found.point)
+    doubt = None if settled is None else settled.doubt(numbers["revenue_rate"])
+    numbers |= {
         # Euler: one more GPU at the same demand is a little less demand for each.
         "gpu_value": value - float(phi @ rates.arrival_rate),
         "marginals": numbers["marginals"] | {each.name: each.price for each in kept},
         "penalty": penalty,
         "penalty_bound": bound,
         "promises": kept,
-        "unique": unsettled(),
+        "unique": unique_under_promises(settled),
     }
+    return found.status, numbers, [] if doubt is None else [doubt]
 
 
 def _optimum(model: Any, instance: Instance, program: Program) -> tuple[Status, Point, Multipliers]:

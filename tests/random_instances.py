@@ -1,6 +1,5 @@
 """Random raw instances (parsed TOML) for tests, light and heavy, tame and degenerate."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -74,22 +73,3 @@ def random_data(
             for i in range(count)
         ],
     }
-
-
-def random_promise(rng: np.random.Generator, kind: str, now: Mapping[str, float]) -> dict[str, Any]:
-    """Return an entry of ``[[slis]]``, near what the optimum without promises attains.
-
-    `now` is that by class, and by "" for the cluster; only scopes in which the kind has a meaning.
-    The bound is loose or tight; exactly there, rounding would decide whether it can be kept.
-    """
-    owner = str(rng.choice(list(now)))
-    direction = "at_least" if kind in ("throughput", "proportional_share") else "at_most"
-    if kind == "proportional_share" and rng.random() < 0.5:
-        direction = "at_most"
-    factor = float(rng.choice([0.5, 0.9, 0.97, 1.1, 2.0]))
-    entry = {"kind": kind, direction: min(now[owner] * factor, 1e12)}
-    if owner:
-        entry["class"] = owner
-    if rng.random() < 0.3:
-        entry["name"] = f"promise of {kind}"
-    return entry
