@@ -19,37 +19,15 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from small_clusters import FEW_AND_MANY, ONE, TWO, Classes, small_cluster
 
 import gnr
-from gnr.reading import build
 from gnr.slis import INDICATORS
 
-ONE = {"only": (100, 5, 1.0)}
-TWO = {"short": (100, 15, 0.5), "long": (400, 20, 0.125)}
-SOME_ARE_FEW = {"many": (100, 5, 1.0), "few": (100, 5, 0.1)}
 
-
-def solve(classes: dict[str, tuple[int, int, float]], scheme: str = "bundled", **sli: Any) -> Any:
-    """Return the optimum under one promise; classes are name: (P, D, lambda)."""
-    columns = ("prompt_tokens", "output_tokens", "arrival_rate")
-    data = {
-        "schema_version": 1,
-        "name": "paper",
-        "title": "Small enough for paper",
-        "source": "tests",
-        "gpu": {
-            "batch_slots": 4,
-            "chunk_tokens": 100,
-            "iteration_time": {"base": 0.5, "per_chunk_token": 0.005, "decode_only": 0.5},
-        },
-        "prices": {"scheme": scheme, "prompt_token": 0.25, "output_token": 1.0},
-        "classes": [
-            {"name": name, "patience_rate": 0.5, **dict(zip(columns, numbers, strict=True))}
-            for name, numbers in classes.items()
-        ],
-        "slis": [sli] if sli else [],
-    }
-    return gnr.solve(build(data, "paper.toml"))
+def solve(classes: Classes, scheme: str = "bundled", **sli: Any) -> Any:
+    """Return the optimum under one promise."""
+    return gnr.solve(small_cluster(classes, scheme, **sli))
 
 
 def assert_kept(solution: Any, revenue: float, price: float) -> None:
@@ -76,7 +54,7 @@ def test_decode_fairness() -> None:
     """The few, x_F = 0.1, have decode work 0.5 = y_m + 2 y_s, so y_s,F <= 1/4; the many then have
     y_s,M <= 1/4 + e, solo slots stay idle, and with all mixed ones
     5 x_M = 3 (x_M + 0.1) + 2 (1/4 + e): x_M = 0.4 + e. At e = 0.1 the revenue is 30 * 0.6."""
-    assert_kept(solve(SOME_ARE_FEW, kind="decode_fairness", at_most=0.1), 18, 30)
+    assert_kept(solve(FEW_AND_MANY, kind="decode_fairness", at_most=0.1), 18, 30)
 
 
 def test_mean_tpot() -> None:
