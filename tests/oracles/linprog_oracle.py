@@ -220,3 +220,40 @@ def marginal_range(
         moved["classes"][cls]["arrival_rate"] += shift
         values.append(_solve(moved, scheme, **demands).value)
     return (values[0] - values[1]) / step, (values[1] - values[2]) / step
+
+
+def max_min_shares(data: dict[str, Any], **demands: bool) -> Array:
+    """Served fraction of the arrivals of each class at the lexicographically max-min fair plan.
+
+    A class stays at a level if, with nobody below it, it cannot go higher by itself: one program
+    for each class and level. nan where the program is infeasible.
+    """
+    program = _program(data, "bundled", **demands)
+    count = program.cost.size // 5
+    lam, flow = program.eq_rhs[:count], program.eq[count:].copy()
+    flow[:, :count] = flow[:, 3 * count :] = 0.0  # mu_m y_m + mu_s y_s is what finishes
+    served = flow / lam[:, None]
+
+    def highest(goal: Array, least: Array) -> float:
+        """Return the largest goal @ z, no class below its least."""
+        bounded = program._replace(
+            cost=goal,
+            ub=np.vstack([program.ub, -served]),
+            ub_rhs=np.concatenate([program.ub_rhs, -least]),
+        )
+        status, z, _, _ = _maximise(bounded)
+        return float(goal @ z) if status == "optimal" else np.nan
+
+    shares, rising = np.zeros(count), np.ones(count, dtype=bool)
+    while rising.any():
+        low, high = 0.0, 1.0  # the common level, by bisection
+        while high - low > 1e-9:
+            middle = 0.5 * (low + high)
+            reached = not np.isnan(highest(served[0], np.where(rising, middle, shares)))
+            low, high = (middle, high) if reached else (low, middle)
+        if low == 0.0 and np.isnan(highest(served[0], np.zeros(count))):
+            return np.full(count, np.nan)
+        shares[rising] = low
+        stuck = [i for i in np.flatnonzero(rising) if highest(served[i], shares) < low + 1e-6]
+        shares[stuck], rising[stuck] = low, False
+    return shares
