@@ -147,6 +147,26 @@ def test_disaggregation() -> None:
     assert_kept(solve(ONE, kind="disaggregation", at_most=1.0), 270 / 13, 30 / 13)
 
 
+@pytest.mark.parametrize(
+    ("kind", "weight", "revenue", "penalty"),
+    [
+        ("throughput", 20.0, 21, 7),
+        ("throughput", 50.0, 16, 11.25),
+        ("max_min_fairness", 4.0, 21, 1.75),
+        ("max_min_fairness", 8.0, 56 / 3, 0),
+    ],
+)
+def test_penalties_where_more_is_better_count_what_is_missing(
+    kind: str, weight: float, revenue: float, penalty: float
+) -> None:
+    """A weight changes nothing below the price of the promise, 40 and 16/3. Throughput of 0.275 is
+    0.35 short of 0.625; at 50, a slot of decode work pays 90/20 for the short and 42.5/10 for the
+    long: x_S = 0.4, 0.225 short. The fair part is 0.15 of 4/15, then x = 4/15 for both."""
+    solution = solve(TWO, kind=kind, penalty_weight=weight)
+    assert solution.revenue_rate == pytest.approx(revenue)
+    assert solution.penalty == pytest.approx(penalty, abs=1e-7)
+
+
 def test_every_kind_is_worked_out_by_hand() -> None:
     here: dict[str, Callable[..., None]] = dict(
         inspect.getmembers(sys.modules[__name__], inspect.isfunction)

@@ -41,7 +41,6 @@ def _row(body: str, relation: str, right: float = 0.0) -> Row:
     terms: dict[str, float] = {}
     for coefficient, variable in re.findall(rf"({NUMBER})\s+(\S+)", body):
         terms[variable] = terms.get(variable, 0.0) + float(coefficient)
-    terms.pop("ONE_VAR_CONSTANT", None)
     terms = {variable: value for variable, value in terms.items() if value}
     first = terms[min(terms)] if terms else 1.0
     if relation == ">=" or (relation == "=" and first < 0):
