@@ -45,7 +45,7 @@ def price_sentences(solution: Solution) -> list[str]:
             step = _step(each)
             gain = slope_of(solution, each) * step
             told.append(
-                f"{each.name}: {_quantity(step, each.unit)} looser earns {money(gain)} money/s "
+                f"{each.name}: {quantity(step, each.unit)} looser earns {money(gain)} money/s "
                 f"per GPU ({money(gain * HOUR)} per GPU-hour)."
             )
     if solution.penalty:
@@ -55,6 +55,13 @@ def price_sentences(solution: Solution) -> list[str]:
             f"{money(left * HOUR)} per GPU-hour."
         )
     return told
+
+
+def quantity(value: float, unit: str) -> str:
+    """Return a value with its unit; times below a second in ms, fractions *of* something."""
+    if unit == "s" and abs(value) < 1:
+        return f"{1e3 * value:.6g} ms"
+    return f"{value:.6g} {unit.removeprefix('fraction ')}"
 
 
 def conflict_sentences(solution: Solution) -> list[str]:
@@ -78,7 +85,7 @@ def planned_words(solution: Solution) -> str:
     """Return in one line what the plan attains of each promise and penalty."""
     told = [
         f"{each.name} {_bound(each)} (planned "
-        f"{'-' if each.planned is None else _quantity(each.planned, each.unit)})"
+        f"{'-' if each.planned is None else quantity(each.planned, each.unit)})"
         for each in solution.promises
     ]
     return f"Promises: {'; '.join(told)}."
@@ -87,20 +94,13 @@ def planned_words(solution: Solution) -> str:
 def _bound(promise: PlannedPromise) -> str:
     if promise.bound is None:
         return "penalised"
-    return f"{promise.direction.replace('_', ' ')} {_quantity(promise.bound, promise.unit)}"
+    return f"{promise.direction.replace('_', ' ')} {quantity(promise.bound, promise.unit)}"
 
 
 def _step(promise: PlannedPromise) -> float:
     """Return a round step of some percent of the bound."""
     bound = abs(promise.bound or 0.0)
     return 10.0 ** (math.floor(math.log10(bound)) - 1) if bound else SOME_STEP
-
-
-def _quantity(value: float, unit: str) -> str:
-    """Return a value with its unit; times below a second in ms."""
-    if unit == "s" and abs(value) < 1:
-        return f"{1e3 * value:.4g} ms"
-    return f"{value:.4g} {unit}"
 
 
 def _way_out(one: KeepablePromise) -> str:

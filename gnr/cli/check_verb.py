@@ -75,8 +75,10 @@ def _promise_table(report: Any) -> Any:
 
 
 def _words(promise: Any) -> str:
+    from gnr.promise_facts import quantity
+
     if promise.penalty_weight is not None:
         return f"as it pays, at {promise.penalty_weight:.12g} money/s per {promise.unit}"
     if promise.at_most is not None:
-        return f"at most {promise.at_most:.12g} {promise.unit}"
-    return f"at least {promise.at_least:.12g} {promise.unit}"
+        return f"at most {quantity(promise.at_most, promise.unit)}"
+    return f"at least {quantity(promise.at_least, promise.unit)}"

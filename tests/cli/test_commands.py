@@ -14,6 +14,7 @@ import pytest
 from gnr.cli.app import run
 from gnr.reading import shipped_instances
 from gnr.schemas import read_schema
+from gnr.slis import INDICATORS
 
 SHIPPED = list(shipped_instances())
 HEAVY = ("pyomo", "sympy", "numba", "numpy", "networkx", "pydantic", "matplotlib")
@@ -207,7 +208,7 @@ def test_check_tells_what_is_promised(capsys: pytest.CaptureFixture[str]) -> Non
     assert (hard["name"], hard["at_most"], hard["unit"]) == ("mean_tpot", 0.03, "s")
     assert (soft["name"], soft["class"]) == ("mean_ttft:prefill-heavy", "prefill-heavy")
     _, out, _ = gnr(capsys, "check", "two-class", "--set", promises)
-    assert "at most 0.03 s" in out
+    assert "at most 30 ms" in out
     assert "2 money/s per s" in out
 
 
@@ -300,6 +301,22 @@ def test_new_writes_a_valid_commented_file_once(
     assert code == 2
     assert "exists already" in err
     assert gnr(capsys, "new", str(tmp_path / "none" / "x.toml"))[0] == 2
+
+
+def test_new_lists_every_kind_and_its_example_of_a_promise_holds(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    file = tmp_path / "promising.toml"
+    assert gnr(capsys, "new", str(file))[0] == 0
+    text = file.read_text()
+    assert all(f"\n# {kind} " in text for kind in INDICATORS)
+    before, rest = text.split("# [[slis]]\n")
+    example, after = rest.split("#\n", 1)
+    mended = [line.removeprefix("# ") for line in ("# [[slis]]\n" + example).splitlines()]
+    file.write_text(before + "\n".join(mended) + "\n" + after)
+    code, document = gnr_json(capsys, "solve", str(file))
+    assert code == 0
+    assert [each["name"] for each in document["promises"]] == ["speed"]
 
 
 def test_draw_writes_pictures_and_a_graph_with_flows(
