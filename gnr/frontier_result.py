@@ -74,17 +74,29 @@ class FrontierPiece(BaseModel):
     """from, to, a, b, c, d as fractions."""
 
     def at(self, bound: float) -> float:
-        """Return the best revenue at a bound, by interpolation from the nearer end.
+        """Return the best revenue at a bound between the ends.
 
-        Free of cancellation: a + b eta may be a small difference of large numbers.
+        Told from the ends: a + b eta may be a small difference of large numbers.
         """
+        share, bend = self._share(bound), self._bend
+        return self.revenue_low + (self.revenue_high - self.revenue_low) * share / (
+            share + (1 - share) * bend
+        )
+
+    def slope_at(self, bound: float) -> float:
+        """Return the slope at a bound between the ends."""
+        share, bend = self._share(bound), self._bend
+        return self.slope_low * (bend / (share + (1 - share) * bend)) ** 2
+
+    def _share(self, bound: float) -> float:
         width = self.high - self.low
-        share = (bound - self.low) / width if width else 0.0
-        rise = self.revenue_high - self.revenue_low
-        if not rise:
-            return self.revenue_low
-        bend = rise / (width * self.slope_low) if self.slope_low else 1.0
-        return self.revenue_low + rise * share / (share + (1 - share) * bend)
+        return (bound - self.low) / width if width else 0.0
+
+    @property
+    def _bend(self) -> float:
+        """Mean slope over that at the lower end, 1 for straight pieces."""
+        rise, width = self.revenue_high - self.revenue_low, self.high - self.low
+        return rise / (width * self.slope_low) if rise and width and self.slope_low else 1.0
 
 
 class Resolved(BaseModel):

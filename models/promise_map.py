@@ -1,7 +1,9 @@
 """The best revenue against two promises at once: exact in one direction, a grid in the other."""
 
+import math
 import time
 from collections.abc import Callable, Mapping
+from fractions import Fraction
 from typing import Any
 
 from gnr.checks import warnings_for
@@ -18,6 +20,9 @@ POINTS = 25
 
 MARGIN = 0.06
 """Share of its range by which the grid goes beyond the tightest and the loosest bound."""
+
+DIGITS = 6
+"""Significant digits of the bounds of the grid."""
 
 Row = tuple[float | None, ...]
 
@@ -43,7 +48,7 @@ def frontier_map(
     first, second
         As in `gnr.frontier`.
     points
-        Bounds of each promise, at least 5.
+        Most bounds of each promise, at least 5.
     progress
         Called with the number of bounds of the second promise that are done.
     options
@@ -66,13 +71,13 @@ def frontier_map(
     across, down = (_grid(moving_promise(base, key), points) for key in keys)
     columns: list[Row] = []
     solves: list[tuple[int, int, Resolved]] = []
-    chosen = (points // 5, points // 2, points - 1 - points // 5)
+    rows, chosen = (_spread(len(bounds)) for bounds in (across, down))
     best = float(course(moving_promise(base, keys[0])).best)
     for j, bound in enumerate(down):
         under = moving_promise(moving_promise(base, keys[1]).at(bound), keys[0])
         column = _column(under, across)
         columns.append(column)
-        for i in chosen if j in chosen else ():
+        for i in rows if j in chosen else ():
             solves.append((i, j, resolved(under, across[i], column[i], None, best)))
         progress(j + 1)
     options = {"sli": [first, second], "points": points, **(options or {})}
@@ -103,13 +108,34 @@ def _refuse(told: tuple[MovingPromise, MovingPromise], points: int) -> None:
 
 
 def _grid(moving: MovingPromise, points: int) -> tuple[float, ...]:
-    """Return bounds from a little beyond the tightest to a little beyond the loosest."""
+    """Return bounds from the tightest to the loosest, and one a little beyond each.
+
+    Those between have few digits, so that the exact numbers stay short.
+    """
     pieces = course(moving).pieces
-    low, high = float(pieces[0].low), float(pieces[-1].high)
-    margin = MARGIN * ((high - low) or abs(high) or 1.0)
-    low = max(low - margin, moving.indicator.lowest)
-    high = min(high + margin, moving.indicator.highest)
-    return tuple(low + (high - low) * k / (points - 1) for k in range(points))
+    low, high = (_inside(pieces[0].low, 1.0), _inside(pieces[-1].high, -1.0))
+    width = (high - low) or abs(high) or 1.0
+    steps = points - 3
+    between = (float(f"{low + width * k / steps:.{DIGITS}g}") for k in range(1, steps))
+    beyond = (low - MARGIN * width, high + MARGIN * width)
+    lowest, highest = moving.indicator.lowest, moving.indicator.highest
+    found = {low, high, *(each for each in between if low < each < high)}
+    return tuple(sorted(found | {each for each in beyond if lowest <= each <= highest}))
+
+
+def _inside(end: Fraction, side: float) -> float:
+    """Return the float next to the end of an interval and within it."""
+    found = float(end)
+    return (
+        found
+        if (exact(found) - end) * Fraction(side) >= 0
+        else math.nextafter(found, side * math.inf)
+    )
+
+
+def _spread(count: int) -> tuple[int, ...]:
+    """Return three places spread over `count`."""
+    return (count // 5, count // 2, count - 1 - count // 5)
 
 
 def _column(moving: MovingPromise, bounds: tuple[float, ...]) -> Row:

@@ -18,6 +18,7 @@ from gnr.cli import (
     converge_verb,
     draw_verb,
     export_verb,
+    frontier_verb,
     new_verb,
     prove_verb,
     simulate_verb,
@@ -51,6 +52,7 @@ app.command("converge", short_help="See how growing clusters near the optimum.")
 app.command("compare", short_help="Set policies side by side; say which is best.")(
     compare_verb.compare
 )
+app.command("frontier", short_help="Trace what a promise costs, exactly.")(frontier_verb.frontier)
 
 
 def _print_version(wanted: bool) -> None:

@@ -1,0 +1,213 @@
+"""The picture of frontiers: revenue and shadow price against the bound of a promise."""
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gnr.frontier_result import Frontier, FrontierPiece
+from gnr.frontier_summary import SYMBOLS, Measure, measure_of, prices_at, share, verification
+from gnr.instance import Instance
+from gnr.plots.palette import FAINT, IDLE, INK
+from gnr.plots.save import new_figure, one_line, plain_text
+
+REVENUE, PRICE, OPTIMUM = "#4477aa", "#cc6677", "#117733"
+
+PANELS_IN_A_ROW = 3
+
+WIDTH, HEIGHT, HEAD = 4.7, 6.05, 1.0
+"""Size of a column of panels and height of the heading, inches."""
+
+SAMPLES = 80
+"""Points drawn of a curved piece."""
+
+BEFORE, AFTER = 0.09, 0.16
+"""Shares of the range shown on the side that cannot be kept and on the side that is free."""
+
+
+@dataclass(frozen=True)
+class View:
+    """What one panel shows: bounds as they are printed.
+
+    Attributes
+    ----------
+    low, high
+        Ends of the axis.
+    measure
+        How bounds are shown.
+    """
+
+    low: float
+    high: float
+    measure: Measure
+
+
+def draw_frontiers(instance: Instance, frontiers: Sequence[Frontier]) -> Any:
+    """Return revenue and shadow price against the bound, one column for each promise."""
+    columns = min(len(frontiers), PANELS_IN_A_ROW)
+    rows = -(-len(frontiers) // columns)
+    width, height = max(WIDTH * columns, 7.6), HEIGHT * rows + HEAD
+    low, high = _money_range(frontiers)
+    with plain_text():
+        figure = new_figure(width, height)
+        for place, frontier in enumerate(frontiers):
+            column, row = place % columns, place // columns
+            left, across = (column + 0.18) / columns, 0.66 / columns
+            top = height - HEAD - HEIGHT * row
+            revenue = figure.add_axes((left, (top - 3.55) / height, across, 2.8 / height))
+            price = figure.add_axes((left, (top - 5.25) / height, across, 1.4 / height))
+            _draw_frontier(revenue, price, frontier)
+            revenue.set_ylim(low, high)
+        _headline(figure, instance, frontiers)
+    return figure
+
+
+def _money_range(frontiers: Sequence[Frontier]) -> tuple[float, float]:
+    """Return one range of revenue for all panels, so that steepness can be compared."""
+    best = frontiers[0].best_revenue_rate
+    lowest = min(point.revenue_rate for each in frontiers for point in each.breakpoints)
+    room = (best - lowest) or best or 1.0
+    return lowest - 0.06 * room, best + 0.06 * room
+
+
+def _headline(figure: Any, instance: Instance, found: Sequence[Frontier]) -> None:
+    width, height = figure.get_size_inches()
+    solves = " ".join(dict.fromkeys(verification(each) for each in found))
+    if all(each.verified for each in found):
+        solves = "Every breakpoint was solved anew on both sides by the LP solver and agrees."
+    text = (
+        f"{one_line(instance.title)}. {found[0].scheme.capitalize()} pricing; without promises the "
+        f"best is {found[0].best_revenue_rate:.6g} money/s per GPU. All pieces are exact, none is "
+        f"interpolated. {solves} Hatched: cannot be promised."
+    )
+    figure.text(0.25 / width, 1 - 0.3 / height, "What a promise costs", fontsize=14,
+                weight="bold", color=INK, va="center")  # fmt: skip
+    lines = textwrap.fill(text, int(13 * width))
+    figure.text(0.25 / width, 1 - 0.52 / height, lines, fontsize=9.5, color=INK, va="top")
+
+
+def _draw_frontier(revenue: Any, price: Any, frontier: Frontier) -> None:
+    view = _view(frontier)
+    for axes in (revenue, price):
+        axes.set_xlim(view.low, view.high)
+        for side in ("top", "right"):
+            axes.spines[side].set_visible(False)
+        _shade(axes, frontier, view)
+    _draw_revenue(revenue, frontier, view)
+    _draw_prices(price, frontier, view)
+    sli, unit = frontier.sli, view.measure.unit
+    for k, line in enumerate(_captions(frontier, view)):
+        bold = "bold" if k == 0 else "normal"
+        revenue.annotate(
+            line, (0, 1), xytext=(0, 39 - 14 * k), xycoords="axes fraction",
+            textcoords="offset points", fontsize=11 if k == 0 else 8.5, color=INK, weight=bold,
+        )  # fmt: skip
+    revenue.tick_params(labelbottom=False)
+    title = textwrap.fill(one_line(sli.title), 54)
+    price.set_xlabel(f"{title}\n{SYMBOLS[sli.direction]} this promise, {unit}", fontsize=8.5,
+                     color=INK)  # fmt: skip
+
+
+def _captions(frontier: Frontier, view: View) -> list[str]:
+    """Return the name of the promise, where it begins, and where it costs nothing."""
+    shown, tight, loose = view.measure, frontier.tightest, frontier.loosest
+    best = frontier.best_revenue_rate
+    found = [
+        one_line(frontier.sli.name),
+        f"tightest: {shown.text(tight.bound)}, leaves {share(tight.revenue_rate, best)}",
+    ]
+    if loose is None:
+        return [*found, "costs something at any bound"]
+    left = share(loose.revenue_rate, best)
+    price = "costs nothing" if loose.revenue_rate >= best * (1 - 1e-9) else f"leaves {left}"
+    return [*found, f"{price} from {shown.text(loose.bound)}"]
+
+
+def _view(frontier: Frontier) -> View:
+    measure = measure_of(frontier)
+    low, high = frontier.breakpoints[0].bound, frontier.breakpoints[-1].bound
+    width = (high - low) or abs(high) or 1.0
+    before, after = BEFORE * width, AFTER * width
+    if frontier.sli.direction == "at_least":
+        before, after = after, before
+    if frontier.sli.bound is not None:
+        low, high = min(low, frontier.sli.bound), max(high, frontier.sli.bound)
+    return View(measure.factor * (low - before), measure.factor * (high + after), measure)
+
+
+def _shade(axes: Any, frontier: Frontier, view: View) -> None:
+    """Hatch the side that cannot be kept; mark the bound in the file."""
+    edge = view.measure.factor * frontier.tightest.bound
+    upwards = frontier.sli.direction == "at_most"
+    span = (min(view.low, edge), edge) if upwards else (edge, max(view.high, edge))
+    axes.axvspan(*span, facecolor=IDLE, edgecolor=FAINT, hatch="///", linewidth=0, alpha=0.8)
+    if frontier.sli.bound is not None:
+        stated = view.measure.factor * frontier.sli.bound
+        axes.axvline(stated, color=INK, linewidth=0.9, linestyle=":")
+
+
+def _samples(piece: FrontierPiece) -> tuple[Any, Any]:
+    """Return bounds along a piece and its revenue there."""
+    bounds = np.linspace(piece.low, piece.high, SAMPLES if piece.shape == "curved" else 2)
+    return bounds, np.array([piece.at(float(bound)) for bound in bounds])
+
+
+def _draw_revenue(axes: Any, frontier: Frontier, view: View) -> None:
+    factor, best = view.measure.factor, frontier.best_revenue_rate
+    for piece in frontier.pieces:
+        bounds, values = _samples(piece)
+        axes.plot(factor * bounds, values, color=REVENUE, linewidth=1.8)
+    free = _free_side(frontier, view)
+    if free is not None:
+        level = frontier.loosest_revenue_rate
+        axes.plot(free, [level, level], color=REVENUE, linewidth=1.8)
+    axes.plot(
+        [factor * each.bound for each in frontier.breakpoints],
+        [each.revenue_rate for each in frontier.breakpoints],
+        color=REVENUE, marker="o", markersize=4.5, linestyle="none",
+    )  # fmt: skip
+    if free is not None and frontier.loosest is not None:
+        at = [factor * frontier.loosest.bound], [frontier.loosest.revenue_rate]
+        axes.plot(*at, color=OPTIMUM, marker="D", markersize=6.5)
+    axes.set_ylabel("best revenue, money/s per GPU", color=INK, fontsize=9)
+    axes.yaxis.set_label_coords(-0.17, 0.5)
+    if best > 0:
+        shares = axes.secondary_yaxis(
+            "right", functions=(lambda money: 100 * money / best, lambda part: part * best / 100)
+        )
+        shares.yaxis.set_major_formatter(lambda value, _: f"{value:g} %")
+        shares.spines["right"].set_visible(False)
+        shares.tick_params(labelsize=8, colors=FAINT)
+
+
+def _free_side(frontier: Frontier, view: View) -> tuple[float, float] | None:
+    """Return the shown bounds from which on the promise costs nothing, if they are in view."""
+    if frontier.loosest is None:
+        return None
+    edge = view.measure.factor * frontier.loosest.bound
+    if not view.low <= edge <= view.high:
+        return None
+    return (edge, view.high) if frontier.sli.direction == "at_most" else (view.low, edge)
+
+
+def _draw_prices(axes: Any, frontier: Frontier, view: View) -> None:
+    factor = view.measure.factor
+    for piece in frontier.pieces:
+        bounds = np.linspace(piece.low, piece.high, SAMPLES)
+        slopes = np.array([piece.slope_at(float(bound)) for bound in bounds])
+        axes.plot(factor * bounds, slopes / factor, color=PRICE, linewidth=1.8)
+    free = _free_side(frontier, view)
+    if free is not None:
+        axes.plot(free, [0, 0], color=PRICE, linewidth=1.8)
+    for point in frontier.breakpoints:
+        slopes = prices_at(frontier, point)
+        if None not in slopes:
+            ends = [(slope or 0.0) / factor for slope in slopes]
+            axes.plot([factor * point.bound] * 2, ends, color=PRICE, linewidth=0.8, linestyle=":")
+    axes.axhline(0, color=FAINT, linewidth=0.6)
+    unit = view.measure.unit
+    per = f"per {unit}" if len(unit) < 4 else "per unit"
+    axes.set_ylabel(f"shadow price\nmoney/s {per}", color=INK, fontsize=9)
+    axes.yaxis.set_label_coords(-0.17, 0.5)
