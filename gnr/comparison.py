@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from gnr.instance import SCHEMA_VERSION
 from gnr.provenance import Provenance
-from gnr.simulation import Estimate, Simulation, write_document
+from gnr.simulation import Estimate, Kept, MeasuredPromise, Simulation, write_document
 
 _FROZEN = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
@@ -81,6 +81,11 @@ class Best(BaseModel):
     """Policies that it is better than by the corrected intervals."""
     undecided: tuple[str, ...]
     """Policies that it may or may not be better than."""
+    keeps_promises: Kept | None = None
+    """Whether it keeps every promise of the instance; null without any."""
+    best_keeping: str | None = None
+    """Of the policies that surely keep every promise the one with the smallest mean gap; null if
+    none does, or without promises."""
 
     @property
     def condition(self) -> Condition:
@@ -101,6 +106,9 @@ class Comparison(BaseModel):
     """How revenue is counted."""
     lp_revenue_rate: float
     """Optimum without promises under this accounting, money/s per GPU."""
+    promised_revenue_rate: float | None
+    """Optimum with the promises and penalties under this accounting, penalties apart, money/s per
+    GPU; null without any, or if no plan keeps them all."""
     arrival_shares: dict[str, float]
     """Share of each class in the arrivals."""
     cells: tuple[Simulation, ...]
@@ -138,13 +146,23 @@ class Comparison(BaseModel):
         """Return sizes and laws, in the order given."""
         return list(dict.fromkeys(condition_of(each) for each in self.cells))
 
+    @property
+    def promises(self) -> tuple[MeasuredPromise, ...]:
+        """Return the promises as the first cell has them: name, unit and bound are those of all."""
+        return self.cells[0].promises if self.cells else ()
+
+    def cell(self, policy: str, condition: Condition) -> Simulation | None:
+        """Return the cell of a policy at one size and law; None if it is missing."""
+        found = (each for each in self.cells_at(condition) if each.policy == policy)
+        return next(found, None)
+
     def cells_at(self, condition: Condition) -> list[Simulation]:
         """Return the cells of one size and law, in the order of the policies."""
         return [each for each in self.cells if condition_of(each) == condition]
 
     def to_json(self, indent: int | None = 2) -> str:
         """Return the JSON document, floats at full precision."""
-        return self.model_dump_json(indent=indent)
+        return self.model_dump_json(indent=indent, by_alias=True)
 
     def write(self, folder: Path) -> list[Path]:
         """Write the JSON document and the arrays as netCDF into `folder`; return the paths."""

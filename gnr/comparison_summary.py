@@ -10,7 +10,13 @@ from rich.text import Text
 
 from gnr.comparison import Best, Comparison, Condition, PolicyPair
 from gnr.simulation import Estimate, Simulation
-from gnr.simulation_summary import gathered_terms
+from gnr.simulation_summary import (
+    KEPT,
+    bound_text,
+    gathered_terms,
+    interval_text,
+    plain_value,
+)
 from gnr.survey import Survey
 from gnr.validation.ranking import ISOLATES
 
@@ -46,12 +52,78 @@ def summarize_comparison(result: Comparison) -> Any:
             style="bold",
         )
     ]
+    if result.promises:
+        lines.append(Text(_cost_of_promises(result)))
     lines += [_cells_table(result, condition) for condition in result.conditions]
+    lines += _promise_tables(result)
     pooled = any(cell.latency is None for cell in result.cells)
     lines += [Text(LEGEND + POOLED_LEGEND * pooled, style="dim"), Text()]
     lines += pair_tables(result.pairs, result.policies, result.conditions)
     lines += [Text(best_sentence(each, result.conditions), style="bold") for each in result.best]
     return Group(*lines)
+
+
+def _cost_of_promises(result: Comparison) -> str:
+    best, free = result.promised_revenue_rate, result.lp_revenue_rate
+    if best is None:
+        return "That optimum promises nothing; no plan keeps all promises."
+    return (
+        f"That optimum promises nothing; with the promises it is {best:.6g} "
+        f"({best / free - 1:+.2%})."
+    )
+
+
+def _promise_tables(result: Comparison) -> list[Any]:
+    """Return by law a table for each promise and one for all of them, nothing without any."""
+    if not result.promises:
+        return []
+    tables: list[Any] = []
+    for law in dict.fromkeys(each.lengths for each in result.conditions):
+        columns = [each for each in result.conditions if each.lengths == law]
+        tables += [_promise_table(result, k, columns) for k in range(len(result.promises))]
+        tables.append(_plan_table(result, columns))
+    note = "Intervals are at 95 %. A promise is kept or broken by all of its interval, without a"
+    return [*tables, Text(f"{note} tolerance; between them it is undecided.", style="dim")]
+
+
+def _promise_table(result: Comparison, k: int, columns: Sequence[Condition]) -> Table:
+    """Return one promise under one law of the lengths."""
+    promise = result.promises[k]
+    asked = "priced" if promise.promised is None else f"promised {bound_text(promise)}"
+    table = summary_table(
+        f"{promise.name}, {asked} ({promise.unit}): measured with {columns[0].law}",
+        "policy",
+        ["planned", *(f"{condition.gpus:,} GPUs" for condition in columns)],
+    )
+    for policy in result.policies:
+        cells = [result.cell(policy, condition) for condition in columns]
+        found = [None if cell is None else cell.promises[k] for cell in cells]
+        planned = next((each.planned for each in found if each is not None), None)
+        shown = (
+            "–" if one is None else f"{interval_text(one.measured)} {KEPT[one.kept]:9}"
+            for one in found
+        )
+        table.add_row(policy, plain_value(planned), *shown)
+    return table
+
+
+def _plan_table(result: Comparison, columns: Sequence[Condition]) -> Table:
+    """Return the gaps to the plans and whether all promises are kept, under one law."""
+    table = summary_table(
+        f"all promises together, and the gap to the policy's own plan with {columns[0].law}",
+        "policy",
+        [f"{condition.gpus:,} GPUs" for condition in columns],
+    )
+    for policy in result.policies:
+        cells = [result.cell(policy, condition) for condition in columns]
+        table.add_row(policy, *("–" if cell is None else _plan_gap(cell) for cell in cells))
+    return table
+
+
+def _plan_gap(cell: Simulation) -> str:
+    gap = cell.plan_gap
+    shown = "–" if gap is None else f"{percent(gap.mean)} ±{percent(gap.half_width)}"
+    return f"{shown} {KEPT[cell.keeps_promises]:9}"
 
 
 def summarize_survey(result: Survey) -> Any:
@@ -97,7 +169,23 @@ def best_sentence(best: Best, conditions: Sequence[Condition]) -> str:
     elif best.undecided:
         text += f"; undecided against {listed(best.undecided)}"
         text += f", better than the other {'one' if beaten == 1 else beaten}" * (beaten > 0)
-    return f"{text}."
+    return f"{text}.{_keeping(best)}"
+
+
+def _keeping(best: Best) -> str:
+    """Return whether the best policy keeps its promises, and if not for sure, which one does."""
+    if best.keeps_promises is None:
+        return ""
+    if best.keeps_promises == "yes":
+        return " It keeps every promise."
+    kept = (
+        "It breaks a promise"
+        if best.keeps_promises == "no"
+        else "Whether it keeps every promise is undecided"
+    )
+    if best.best_keeping is None:
+        return f" {kept}; no policy surely keeps them all."
+    return f" {kept}; of the policies that keep every promise, {best.best_keeping} is closest."
 
 
 def best_by_law(best: Sequence[Best], gpus: int) -> str:

@@ -13,6 +13,10 @@ from gnr.simulation import Estimate, Simulation, write_document
 _FROZEN = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
 
+Against = Literal["optimum", "plan"]
+"""What a gap is counted from."""
+
+
 class Bounded(BaseModel):
     """An estimate with a bootstrap interval, which need not be symmetric."""
 
@@ -24,7 +28,7 @@ class Bounded(BaseModel):
 
 
 class PowerLawFit(BaseModel):
-    """gap(n) = limit + amplitude n^(-exponent)."""
+    """gap(n) = limit + amplitude n^(-exponent), the gap counted as `Convergence.against` says."""
 
     model_config = _FROZEN
 
@@ -71,6 +75,9 @@ class Convergence(BaseModel):
     """How revenue is counted."""
     lp_revenue_rate: float
     """Optimum without promises under this accounting, money/s per GPU."""
+    against: Against
+    """What the fitted gap is counted from: the optimum without promises, or, where the instance
+    has promises, what the plan that keeps them earns under this accounting."""
     targets: dict[str, Occupancy]
     """The plan's fluid point by class, per GPU: the lines that occupancies should approach."""
     points: tuple[Simulation, ...]
@@ -78,7 +85,7 @@ class Convergence(BaseModel):
     fit: PowerLawFit | None
     """Null with fewer than four sizes."""
     delta: float
-    """A limit inside +-delta counts as converged, a fraction of the LP value."""
+    """A limit inside +-delta counts as converged, a fraction of what the gap is counted from."""
     verdict: Literal["converges", "does not converge", "undecided"]
     """By the interval of the limit: inside +-delta, wholly outside, or neither."""
     paired: tuple[PairedDifference, ...] = ()
@@ -102,9 +109,13 @@ class Convergence(BaseModel):
 
         return summarize_convergence(self)
 
+    def fitted_gap(self, point: Simulation) -> Estimate:
+        """Return the gap of one cluster size that the fit and the verdict are about."""
+        return point.gap if self.against == "optimum" else point.plan_gap or point.gap
+
     def to_json(self, indent: int | None = 2) -> str:
         """Return the JSON document, floats at full precision."""
-        return self.model_dump_json(indent=indent)
+        return self.model_dump_json(indent=indent, by_alias=True)
 
     def write(self, folder: Path) -> list[Path]:
         """Write the JSON document and the arrays as netCDF into `folder`; return the paths."""

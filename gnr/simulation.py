@@ -12,6 +12,9 @@ from gnr.provenance import Provenance
 
 _FROZEN = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
+Kept = Literal["yes", "no", "undecided"]
+"""Whether promises are kept."""
+
 
 class Estimate(BaseModel):
     """A mean over replications with the half-width of its t interval."""
@@ -107,6 +110,38 @@ class WarmupCheck(BaseModel):
     """`yes` if two one-sided tests at 5 % put the difference inside delta."""
 
 
+class MeasuredPromise(BaseModel):
+    """A service level indicator in a run: promised, planned, measured, kept or not."""
+
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True, populate_by_name=True)
+
+    name: str
+    """Its key in results."""
+    kind: str
+    """What is measured."""
+    class_name: str | None = Field(alias="class")
+    """Class it is about; null: the whole cluster."""
+    unit: str
+    """Unit of all numbers here."""
+    direction: Literal["at_most", "at_least"]
+    """Which way the bound goes, or the penalty pulls."""
+    promised: float | None
+    """The bound; null for a penalty."""
+    planned: float | None
+    """The indicator at the plan's fluid point; null where it has no meaning (nobody is served)."""
+    measured: Estimate | None
+    """The indicator at the time averages of each run, over the runs in which it has a meaning;
+    null with fewer than two. What is counted per request is taken from the averages too (Little's
+    law), exactly as in the program."""
+    served_only: Estimate | None
+    """The same time as a mean over the requests that got that far, without the waits of those
+    that left; null for other kinds and for the pooled chain, which has no single requests."""
+    kept: Kept | None
+    """`yes` if the whole interval of `measured` is on the right side of the bound, `no` if all of
+    it is on the wrong side, else `undecided`, as also where a run has no value; null for a
+    penalty. There is no tolerance: a plan at the bound is often missed by a little."""
+
+
 class PrecisionGoal(BaseModel):
     """The precision asked for and what came of it (Stein's two-stage rule)."""
 
@@ -159,6 +194,9 @@ class Simulation(BaseModel):
     """Measured revenue, money/s per GPU."""
     gap: Estimate
     """1 - revenue / lp_revenue_rate."""
+    plan_gap: Estimate | None
+    """1 - revenue / what the plan's fluid point earns under this accounting: what the policy loses
+    that its promises do not cost; null where that plan earns nothing."""
     gap_terms: dict[str, Estimate]
     """Where the gap comes from (eq. D11), money/s per GPU; the means add up to the gap times
     lp_revenue_rate, to rounding. `flow_errors` is what a finite run adds."""
@@ -169,6 +207,8 @@ class Simulation(BaseModel):
     planned: dict[str, Occupancy]
     """The plan's fluid point by class, per GPU: what the occupancies would be at n = infinity
     under a policy that keeps the planned split."""
+    promises: tuple[MeasuredPromise, ...]
+    """The service level indicators, in file order."""
     warmup_check: WarmupCheck
     """Whether the start is forgotten."""
     precision: PrecisionGoal | None
@@ -197,6 +237,14 @@ class Simulation(BaseModel):
 
     __str__ = __repr__
 
+    @property
+    def keeps_promises(self) -> Kept | None:
+        """Return whether every promise is kept; None without any."""
+        found = {each.kept for each in self.promises} - {None}
+        if not found:
+            return None
+        return "no" if "no" in found else "undecided" if "undecided" in found else "yes"
+
     def __rich__(self) -> Any:
         """Return the terminal summary."""
         from gnr.simulation_summary import summarize_simulation
@@ -205,7 +253,7 @@ class Simulation(BaseModel):
 
     def to_json(self, indent: int | None = 2) -> str:
         """Return the JSON document, floats at full precision."""
-        return self.model_dump_json(indent=indent)
+        return self.model_dump_json(indent=indent, by_alias=True)
 
     def write(self, folder: Path) -> Path:
         """Write the JSON document into `folder` and return its path."""

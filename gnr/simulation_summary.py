@@ -1,5 +1,6 @@
 """The terminal summaries of `gnr simulate` and `gnr converge`."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gnr.convergence import Bounded, Convergence
-from gnr.simulation import Estimate, Simulation
+from gnr.simulation import Estimate, Kept, MeasuredPromise, Simulation
 
 TERMS = {
     "idle": "idle slots",
@@ -19,6 +20,13 @@ TERMS = {
     "flow_errors": "noise",
 }
 """What the terms of (D11) are called; the three idle terms are told together."""
+
+KEPT: dict[Kept | None, str] = {
+    "yes": "kept", "no": "broken", "undecided": "undecided", None: "priced"
+}  # fmt: skip
+"""How the verdict on a promise is told; a penalty has none."""
+
+WITHOUT = " without the promises"
 
 IDLE_TERMS = ("idle_prefill", "idle_mixed_decode", "idle_solo_decode")
 
@@ -71,8 +79,10 @@ def summarize_simulation(result: Simulation) -> Any:
             f"accounting); the optimum is {result.lp_revenue_rate:.6g}: "
             f"a gap of {result.gap.mean:.3%} ± {result.gap.half_width:.3%}."
         ),
+        *_plan_note(result),
         Text(f"Where it goes: {_causes(result)}."),
         table,
+        *_promise_table(result),
         *_latency_note(result),
         *_split_note(result),
         Text(
@@ -82,6 +92,56 @@ def summarize_simulation(result: Simulation) -> Any:
             f"{result.events_per_second:.2g} per second ({result.engine})."
         ),
     )
+
+
+def _plan_note(result: Simulation) -> list[Text]:
+    """Return how far the run is from its plan, where promises make that another distance."""
+    if not result.promises or result.plan_gap is None:
+        return []
+    gap = result.plan_gap
+    return [
+        Text(
+            "That optimum promises nothing; to the plan, which keeps the promises, the gap is "
+            f"{gap.mean:.3%} ± {gap.half_width:.3%}."
+        )
+    ]
+
+
+def _promise_table(result: Simulation) -> list[Any]:
+    """Return what was promised and what came of it, nothing without promises."""
+    if not result.promises:
+        return []
+    served = any(each.served_only is not None for each in result.promises)
+    headings = ["promised", "planned", "measured", *["served only"] * served, "", "unit"]
+    table = _table("promises, 95 % intervals, no tolerance", "promise", headings)
+    for each in result.promises:
+        row = [bound_text(each), plain_value(each.planned), interval_text(each.measured)]
+        row += [interval_text(each.served_only)] * served
+        table.add_row(each.name, *row, KEPT[each.kept], each.unit)
+    return [table]
+
+
+def bound_text(promise: MeasuredPromise) -> str:
+    """Return the bound of a promise with its direction; a dash for a penalty."""
+    if promise.promised is None:
+        return "–"
+    return f"{'≤' if promise.direction == 'at_most' else '≥'} {promise.promised:.5g}"
+
+
+def plain_value(value: float | None) -> str:
+    """Return a number, or a dash where there is none."""
+    return "–" if value is None else f"{value:.5g}"
+
+
+def interval_text(estimate: Estimate | None) -> str:
+    """Return a mean to two digits of its half-width, and that; a dash where there is none."""
+    if estimate is None:
+        return "–"
+    mean, half = estimate.mean, estimate.half_width
+    if not 1e-6 < half < math.inf:
+        return f"{mean:.5g} ±{half:.2g}"
+    digits = max(0, 1 - math.floor(math.log10(half)))
+    return f"{mean:.{digits}f} ±{half:.{digits}f}"
 
 
 def _latency_note(result: Simulation) -> list[Text]:
@@ -118,23 +178,26 @@ def _split_note(result: Simulation) -> list[Text]:
 
 def summarize_convergence(result: Convergence) -> Any:
     """Return the summary of a convergence study as a rich renderable."""
+    promised = result.against == "plan"
     table = _table(
         f"gap to the LP optimum and its causes, {result.accounting} accounting, 95 % intervals",
         "GPUs",
-        ["money/s per GPU", "gap", *TERMS.values()],
+        ["money/s per GPU", *["gap to the plan"] * promised, "gap", *TERMS.values()],
     )
     for point in result.points:
         rate, terms = point.revenue_rate, gathered_terms(point)
+        gaps = [result.fitted_gap(point)] * promised + [point.gap]
         table.add_row(
             f"{point.gpus:,}",
             f"{rate.mean:.6g} ±{rate.half_width:.2g}",
-            f"{point.gap.mean:.2%} ±{point.gap.half_width:.2%}",
+            *(f"{gap.mean:.2%} ±{gap.half_width:.2%}" for gap in gaps),
             *(_plain(terms[name]) for name in TERMS),
         )
     lines: list[Any] = [
         Text(f"{result.instance}: {result.policy} against n", style="bold"),
-        Text(f"LP optimum: {result.lp_revenue_rate:.6g} money/s per GPU."),
+        Text(f"LP optimum{WITHOUT * promised}: {result.lp_revenue_rate:.6g} money/s per GPU."),
         table,
+        *_kept_by_size(result.points),
     ]
     if result.fit is not None:
         fit = result.fit
@@ -152,10 +215,26 @@ def summarize_convergence(result: Convergence) -> Any:
         )
         for pair in result.paired
     ]
+    of_what = " of the gap to the plan" * promised
     lines.append(
-        Text(f"Verdict: {result.verdict} (is g within ±{result.delta:.2%}?).", style="bold")
+        Text(
+            f"Verdict: {result.verdict} (is g{of_what} within ±{result.delta:.2%}?).", style="bold"
+        )
     )
     return Group(*lines)
+
+
+def _kept_by_size(points: Sequence[Simulation]) -> list[Any]:
+    """Return what was promised and what came of it at each size, nothing without promises."""
+    if not points or not points[0].promises:
+        return []
+    headings = ["promised", "planned", *(f"{point.gpus:,} GPUs" for point in points)]
+    table = _table("promises by cluster size: measured", "promise", headings)
+    for k, each in enumerate(points[0].promises):
+        found = [point.promises[k] for point in points]
+        cells = [f"{interval_text(one.measured)}\n{KEPT[one.kept]}" for one in found]
+        table.add_row(each.name, bound_text(each), plain_value(each.planned), *cells)
+    return [table]
 
 
 def _causes(result: Simulation) -> str:

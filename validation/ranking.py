@@ -7,7 +7,7 @@ from typing import Literal
 
 from gnr.arrays import Floats
 from gnr.comparison import Best, Condition, PolicyPair
-from gnr.simulation import Estimate
+from gnr.simulation import Estimate, Kept
 from gnr.validation.statistics import Interval, correlation, holm_intervals
 
 ALPHA = 0.05
@@ -80,16 +80,25 @@ def policy_pairs(
 
 
 def best_policies(
-    gaps: Mapping[Condition, Mapping[str, Estimate]], pairs: tuple[PolicyPair, ...]
+    gaps: Mapping[Condition, Mapping[str, Estimate]],
+    pairs: tuple[PolicyPair, ...],
+    keeping: Mapping[tuple[Condition, str], Kept | None] | None = None,
 ) -> tuple[Best, ...]:
-    """Return the policy of the smallest mean gap at each condition, and whom it beats."""
-    return tuple(_best(condition, named, pairs) for condition, named in gaps.items())
+    """Return the policy of the smallest mean gap at each condition, and whom it beats.
+
+    `keeping` says which policies keep every promise; by default there are none to keep.
+    """
+    return tuple(_best(condition, named, pairs, keeping or {}) for condition, named in gaps.items())
 
 
 def _best(
-    condition: Condition, gaps: Mapping[str, Estimate], pairs: tuple[PolicyPair, ...]
+    condition: Condition,
+    gaps: Mapping[str, Estimate],
+    pairs: tuple[PolicyPair, ...],
+    keeping: Mapping[tuple[Condition, str], Kept | None],
 ) -> Best:
     name = min(gaps, key=lambda each: gaps[each].mean)
+    keepers = [each for each in gaps if keeping.get((condition, each)) == "yes"]
     beaten: dict[str, bool] = {}
     for pair in pairs:
         if pair.condition == condition and name in (pair.first, pair.second):
@@ -104,6 +113,8 @@ def _best(
         gap=gaps[name],
         better_than=tuple(each for each in gaps if beaten.get(each, False)),
         undecided=tuple(each for each in gaps if each != name and not beaten.get(each, False)),
+        keeps_promises=keeping.get((condition, name)),
+        best_keeping=min(keepers, key=lambda each: gaps[each].mean, default=None),
     )
 
 

@@ -140,7 +140,7 @@ def _print(results: Sequence[Any], as_json: bool) -> None:
         for warning in result.warnings:
             note(f"{result.instance}: {warning}")
     if as_json:
-        print_documents([result.model_dump(mode="json") for result in results])
+        print_documents([result.model_dump(mode="json", by_alias=True) for result in results])
     else:
         print_rich(*results)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from gnr.checks import warnings_for
 from gnr.comparison import Comparison, Condition, condition_of
-from gnr.errors import InputError, Problem
+from gnr.errors import InputError, NoOptimumError, Problem
 from gnr.instance import Instance
 from gnr.provenance import record
 from gnr.result import Solution
@@ -17,7 +17,7 @@ from gnr.validation.engines import Progress
 from gnr.validation.per_gpu.lengths import read_law
 from gnr.validation.policies import POLICIES
 from gnr.validation.ranking import best_policies, policy_pairs
-from gnr.validation.studies.optima import optimum
+from gnr.validation.studies.optima import optimum, target_optimum
 from gnr.validation.studies.setting import PER_GPU, Setting
 from gnr.validation.studies.simulation import Study
 
@@ -65,7 +65,8 @@ def compare(
         What to simulate.
     policies
         Names of policies, or `all`: those whose program has the pricing of the accounting.
-        Policies of `all` that cannot follow a plan of this instance are left out with a warning.
+        Policies of `all` that cannot follow a plan of this instance, or whose own program has no
+        plan that keeps its promises, are left out with a warning.
     gpus
         Cluster sizes.
     lengths
@@ -203,9 +204,10 @@ def prepare_field(
     for law in dict.fromkeys(condition.lengths for condition in grid):
         replace(setting, lengths=law).check()
         read_law(law, instance)
-    target = optimum(instance, account or instance.prices.scheme)
+    target = target_optimum(instance, account or instance.prices.scheme)
     studies: dict[str, Study] = {}
     left_out: dict[str, str] = {}
+    nobody = InputError
     for name in names:
         policy = POLICIES[name]
         if policies == ALL and target.scheme not in policy.objectives:
@@ -221,11 +223,13 @@ def prepare_field(
             if policies != ALL:
                 raise
             left_out[name] = "; ".join(each.message for each in error.problems)
+            if isinstance(error, NoOptimumError):
+                nobody = NoOptimumError
         else:
             studies[name] = study
     if not studies:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in left_out.items())
-        raise InputError(
+        raise nobody(
             [Problem("compare-none", "--policies", "", f"none is left: {reasons}", "name some")]
         )
     return Field(target, studies, left_out)
@@ -318,11 +322,14 @@ def _document(
         instance=instance.name,
         accounting=field.target.scheme,
         lp_revenue_rate=value,
+        promised_revenue_rate=_promised_revenue(instance, field.target.scheme),
         arrival_shares={each.name: each.arrival_rate / arrivals for each in instance.classes},
         cells=tuple(cells),
         pairs=pairs,
         best=best_policies(
-            {each: {cell.policy: cell.gap for cell in found} for each, found in at.items()}, pairs
+            {each: {cell.policy: cell.gap for cell in found} for each, found in at.items()},
+            pairs,
+            {(condition_of(cell), cell.policy): cell.keeps_promises for cell in cells},
         ),
         complete=complete,
         warnings=tuple(
@@ -338,3 +345,13 @@ def _document(
             seed=setting.seed,
         ),
     )
+
+
+def _promised_revenue(instance: Instance, scheme: str) -> float | None:
+    """Return what the best plan that keeps all promises earns; None without promises or plan."""
+    if not instance.slis:
+        return None
+    try:
+        return optimum(instance, scheme).revenue_rate
+    except NoOptimumError:
+        return None

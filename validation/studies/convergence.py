@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from gnr.checks import warnings_for
-from gnr.convergence import Bounded, Convergence, PairedDifference, PowerLawFit
+from gnr.convergence import Against, Bounded, Convergence, PairedDifference, PowerLawFit
 from gnr.errors import InputError, Problem
 from gnr.instance import Instance
 from gnr.plan import Occupancy
@@ -48,6 +48,9 @@ VERDICTS: Mapping[Verdict, Any] = {
     Verdict.UNDECIDED: "undecided",
 }
 
+GAPS: Mapping[Against, str] = {"optimum": "gap", "plan": "plan_gap"}
+"""Samples of a simulation that hold the gap to each."""
+
 Told = Callable[[Simulation], None]
 """Called with each cluster size that is done."""
 
@@ -66,6 +69,8 @@ def converge(
     **changes: Any,
 ) -> Convergence:
     """Simulate a policy on clusters of growing size and judge where its gap goes.
+
+    Where the instance has promises, the gap is that to the plan that keeps them.
 
     Parameters
     ----------
@@ -123,7 +128,8 @@ def converge(
             raise
     points = [point for point in points if point.complete] or points
     complete = len(points) == len(plans) and points[-1].complete
-    fit = _fit(points, setting.seed)
+    against = _against(instance, points)
+    fit = _fit(points, GAPS[against], setting.seed)
     sizes = [point.gpus for point in points]
     enough = len(sizes) >= FEWEST_FOR_A_VERDICT and max(sizes) >= LEAST_SPAN * min(sizes)
     verdict = convergence_verdict(fit, delta) if fit is not None and enough else Verdict.UNDECIDED
@@ -132,6 +138,7 @@ def converge(
         policy=study.policy,
         accounting=study.target.scheme,
         lp_revenue_rate=float(study.target.revenue_rate or 0.0),
+        against=against,
         targets=_targets(study.planned),
         points=tuple(points),
         fit=fit and _fit_document(fit),
@@ -208,12 +215,21 @@ def _checked_sizes(gpus: Sequence[int], delta: float) -> list[int]:
     return sorted(gpus)
 
 
-def _fit(points: Sequence[Simulation], seed: int) -> PowerLaw | None:
+def _against(instance: Instance, points: Sequence[Simulation]) -> Against:
+    """Return what gaps are counted from: under promises the plan, while it earns anything.
+
+    The optimum without promises is then out of reach by their cost, at any number of GPUs.
+    """
+    planned = all(point.plan_gap is not None for point in points)
+    return "plan" if instance.slis and planned else "optimum"
+
+
+def _fit(points: Sequence[Simulation], gap: str, seed: int) -> PowerLaw | None:
     if len(points) < FEWEST_SIZES:
         return None
     return fit_power_law(
         [point.gpus for point in points],
-        [point.samples["gap"] for point in points],
+        [point.samples[gap] for point in points],
         resamples=RESAMPLES,
         seed=seed,
     )

@@ -25,9 +25,9 @@ def optimum(
     Raises
     ------
     InputError
-        If the scheme is unknown, or the instance has promises that cannot be optimised under.
+        If the scheme is unknown.
     NoOptimumError
-        If there is no optimum.
+        If there is no optimum, or none that keeps the promises of the instance.
     """
     if scheme not in ACCOUNTINGS:
         raise InputError(
@@ -49,26 +49,58 @@ def optimum(
         options=options,
     )
     if solution.status != "optimal":
-        short = [f"{each.requirement} by {each.by:.4g} {each.unit}" for each in solution.shortfall]
-        reason = f": {'; '.join(short)}" if short else ""
-        raise NoOptimumError(
-            [
-                Problem(
-                    "no-optimum",
-                    instance.name,
-                    "",
-                    f"no steady state exists, the linear program is {solution.status}{reason}",
-                    "see `gnr solve`; let requests leave (patience_rate > 0) or lower the load",
-                )
-            ]
-        )
+        raise NoOptimumError([_no_optimum(solution)])
     return solution
+
+
+def _no_optimum(solution: Solution) -> Problem:
+    """Return why there is no optimum: the promises, if there is one without them."""
+    instance, short = solution.instance, solution.shortfall
+    demands = {
+        "an empty decode buffer": solution.empty_decode_buffer,
+        "no decodes on prefilling GPUs": solution.disaggregated,
+    }
+    if instance.slis:
+        without = solve_program(
+            without_promises(instance),
+            empty_decode_buffer=solution.empty_decode_buffer,
+            disaggregated=solution.disaggregated,
+        )
+        if solution.status == "infeasible" and without.status == "optimal":
+            names = ", ".join(sli.label for sli in instance.slis)
+            asked = " and ".join(text for text, demanded in demands.items() if demanded)
+            message = f"no plan keeps the promises ({names})" + f" with {asked}" * bool(asked)
+            remedy = "loosen a bound or lower the load; `gnr solve` says what can be kept"
+            return Problem("no-optimum", instance.name, "slis", message, remedy)
+    reason = "; ".join(f"{each.requirement} by {each.by:.4g} {each.unit}" for each in short)
+    message = f"no steady state exists, the linear program is {solution.status}"
+    remedy = "see `gnr solve`; let requests leave (patience_rate > 0) or lower the load"
+    return Problem("no-optimum", instance.name, "", f"{message}: {reason}".rstrip(": "), remedy)
+
+
+def without_promises(instance: Instance) -> Instance:
+    """Return the same instance without promises and penalties."""
+    return instance.model_copy(update={"slis": ()})
+
+
+def target_optimum(instance: Instance, scheme: str) -> Solution:
+    """Return the optimum without promises, what a simulation is held against.
+
+    Raises
+    ------
+    InputError
+        If the scheme is unknown.
+    NoOptimumError
+        If there is no optimum.
+    """
+    return optimum(without_promises(instance), scheme)
 
 
 def planning_optimum(instance: Instance, policy: Policy) -> Solution:
     """Return the optimum that `policy` plans by: its own program (Algorithm 1, step 1).
 
-    The instance's scheme is kept where the policy can follow either.
+    The instance's promises and penalties are in it (eq. P49); its scheme is kept where the policy
+    can follow either.
     """
     own = instance.prices.scheme
     scheme = own if own in policy.objectives else policy.objectives[0]

@@ -16,6 +16,7 @@ from gnr.errors import InputError, Problem
 from gnr.instance import Instance
 from gnr.models.lost_revenue import explain_gap
 from gnr.models.point import Point
+from gnr.models.steady_state import PROGRAMS
 from gnr.plan import Occupancy, Plan
 from gnr.provenance import record
 from gnr.rates import rates_of
@@ -54,13 +55,12 @@ from gnr.validation.statistics import (
     two_stage_interval,
 )
 from gnr.validation.studies.cluster import Cluster, make_cluster
-from gnr.validation.studies.optima import optimum, planning_optimum
+from gnr.validation.studies.kept import CONFIDENCE, known_mean, measured_promises
+from gnr.validation.studies.optima import planning_optimum, target_optimum
 from gnr.validation.studies.setting import PER_GPU, Setting
 
 WARMUP_DELTA = 0.005
 """Largest difference between runs from two starts, as a fraction of the LP value."""
-
-CONFIDENCE = 0.95
 
 
 def simulate(
@@ -142,7 +142,7 @@ def prepare(
     find_policy(policy)
     find_engine(setting.engine)
     read_law(setting.lengths, instance)
-    target = optimum(instance, account or instance.prices.scheme)
+    target = target_optimum(instance, account or instance.prices.scheme)
     return Study(instance, target, policy, setting, dict(options or {}))
 
 
@@ -303,9 +303,11 @@ class Study:
         started: float,
     ) -> Simulation:
         """Return the result document."""
-        value, setting = self._lp_value, self.setting
+        value, setting, rates = self._lp_value, self.setting, rates_of(self.instance)
+        planned = _planned(plan)
         found = two_stage_interval(revenue[: setting.replications], revenue, CONFIDENCE)
         gap = 1 - revenue / value
+        plan_gap = self._plan_gap(planned, revenue)
         terms = self._gap_terms(measures, revenue)
         warmup, _ = self._times(cluster)
         times = _latencies(windows)
@@ -329,10 +331,12 @@ class Study:
                 mean=found.mean, half_width=found.half_width, confidence=found.confidence
             ),
             gap=Estimate(mean=1 - found.mean / value, half_width=found.half_width / value),
+            plan_gap=None if plan_gap is None else _estimate(plan_gap),
             gap_terms={name: _estimate(values) for name, values in terms.items()},
             classes=_classes(self.instance, measures, times),
             latency=_latency(times, -1),
-            planned=_planned(plan, self.instance),
+            planned=_by_class(planned, self.instance),
+            promises=measured_promises(self.instance, rates, planned, measures, times),
             warmup_check=check,
             precision=precision,
             complete=windows.complete,
@@ -350,10 +354,17 @@ class Study:
                 seed=setting.seed,
             ),
             samples={"revenue_rate": revenue, "gap": gap}
+            | ({} if plan_gap is None else {"plan_gap": plan_gap})
             | {f"gap_{name}": values for name, values in terms.items()}
             | dict(vars(measures))
             | {f"latency_{name}": rows[:-1] for name, rows in times.items()},
         )
+
+    def _plan_gap(self, planned: Point, revenue: Floats) -> Floats | None:
+        """Return by replication the share lost of what the plan's fluid point earns."""
+        rates = rates_of(self.instance)
+        value = PROGRAMS[self.target.scheme][1](rates).revenue(rates, planned)
+        return 1 - revenue / value if value > 0 else None
 
     def _gap_terms(self, measures: Measures, revenue: Floats) -> dict[str, Floats]:
         """Return the terms of (D11) by replication, money/s per GPU."""
@@ -374,12 +385,6 @@ def _estimate(samples: Floats) -> Estimate:
     return Estimate(mean=float(mean), half_width=float(half_width))
 
 
-def _known(samples: Floats) -> Estimate | None:
-    """Return the mean over the lanes that have a value; None with fewer than two."""
-    known = samples[np.isfinite(samples)]
-    return _estimate(known) if len(known) > 1 else None
-
-
 def _latencies(windows: Windows) -> dict[str, Floats]:
     """Return latencies by class and replication, as `latencies`; empty for the pooled chain."""
     return latencies(windows.records) if isinstance(windows.records, PerGpuLanes) else {}
@@ -387,7 +392,7 @@ def _latencies(windows: Windows) -> dict[str, Floats]:
 
 def _latency(times: Mapping[str, Floats], i: int) -> Latency | None:
     """Return the latency of class `i`, or of all requests: -1."""
-    return Latency(**{name: _known(rows[i]) for name, rows in times.items()}) if times else None
+    return Latency(**{name: known_mean(rows[i]) for name, rows in times.items()}) if times else None
 
 
 def _classes(
@@ -398,7 +403,7 @@ def _classes(
     return tuple(
         ClassSimulation(
             name=each.name,
-            tpot=_known(measures.tpot[i]),
+            tpot=known_mean(measures.tpot[i]),
             latency=_latency(times, i),
             **{field: _estimate(getattr(measures, field)[i]) for field in fields},
         )
@@ -406,17 +411,26 @@ def _classes(
     )
 
 
-def _planned(plan: Plan, instance: Instance) -> dict[str, Occupancy]:
-    """Return the plan's fluid point by class, per GPU."""
-    return {
-        name.name: Occupancy(
-            prefill=each.gate_target / plan.gpus,
-            mixed_decode=each.mixed_decode_target / plan.gpus,
-            solo_decode=each.solo_decode_target / plan.gpus,
-            prefill_queue=each.queue_target / plan.gpus,
-            decode_queue=(each.mixed_queue_target + each.solo_queue_target) / plan.gpus,
+def _planned(plan: Plan) -> Point:
+    """Return the plan's fluid point, per GPU."""
+    rows = [
+        (
+            each.gate_target,
+            each.mixed_decode_target,
+            each.solo_decode_target,
+            each.queue_target,
+            each.mixed_queue_target + each.solo_queue_target,
         )
-        for name, each in zip(instance.classes, plan.classes, strict=True)
+        for each in plan.classes
+    ]
+    return Point(*np.array(rows).T / plan.gpus)
+
+
+def _by_class(point: Point, instance: Instance) -> dict[str, Occupancy]:
+    fields = Occupancy.model_fields
+    return {
+        each.name: Occupancy(**{field: float(getattr(point, field)[i]) for field in fields})
+        for i, each in enumerate(instance.classes)
     }
 
 

@@ -1,0 +1,93 @@
+"""Service level indicators in a run: measured, held against what was promised and planned."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import numpy as np
+
+from gnr.arrays import Floats
+from gnr.instance import Instance
+from gnr.models.point import Point
+from gnr.models.promises import Promise, promises_of
+from gnr.rates import Rates
+from gnr.simulation import Estimate, Kept, MeasuredPromise
+from gnr.validation.measures import Measures
+from gnr.validation.statistics import t_interval
+
+CONFIDENCE = 0.95
+
+SERVED_ONLY: Mapping[str, str] = MappingProxyType(
+    {"mean_wait": "wait_prefill", "mean_ttft": "ttft", "mean_end_to_end": "end_to_end"}
+)
+"""Fields of `gnr.simulation.Latency` that are the same time over the served requests alone."""
+
+
+def measured_promises(
+    instance: Instance,
+    rates: Rates,
+    planned: Point,
+    averages: Measures,
+    latencies: Mapping[str, Floats],
+) -> tuple[MeasuredPromise, ...]:
+    """Return every promise and penalty of an instance as a run shows it, in file order.
+
+    Parameters
+    ----------
+    instance, rates
+        What was simulated and its rates.
+    planned
+        The plan's fluid point, per GPU.
+    averages
+        Of the runs. The indicator is taken at the time averages of each run, so that it is the
+        same function as in the program: completions enter as rate times occupancy, which is what
+        is counted in the long run whatever the law of the lengths (Little's law).
+    latencies
+        As `gnr.validation.per_gpu.latencies.latencies`; empty for the pooled chain.
+    """
+    return tuple(
+        _measured(promise, planned, averages, latencies) for promise in promises_of(instance, rates)
+    )
+
+
+def _measured(
+    promise: Promise, planned: Point, averages: Measures, latencies: Mapping[str, Floats]
+) -> MeasuredPromise:
+    lanes = averages.prefill.shape[-1]
+    found = promise.indicator.at(promise.scope, averages)
+    values = np.broadcast_to(np.asarray(found, dtype=float), (lanes,))
+    at_plan = promise.value(planned)
+    served = latencies.get(SERVED_ONLY.get(promise.sli.kind, ""))
+    owner = promise.scope.owner
+    return MeasuredPromise(
+        name=promise.label,
+        kind=promise.sli.kind,
+        class_name=promise.sli.class_name,
+        unit=promise.indicator.unit,
+        direction=promise.direction,
+        promised=promise.bound if promise.hard else None,
+        planned=at_plan if np.isfinite(at_plan) else None,
+        measured=known_mean(values),
+        served_only=None if served is None else known_mean(served[-1 if owner is None else owner]),
+        kept=verdict(values, promise.direction, promise.bound) if promise.hard else None,
+    )
+
+
+def verdict(values: Floats, direction: str, bound: float) -> Kept:
+    """Return whether the mean of the samples keeps a bound, by its interval.
+
+    `values` have shape ``(replications,)``; one that is not finite decides nothing.
+    """
+    mean, half_width = t_interval(values, CONFIDENCE)
+    sign = 1.0 if direction == "at_most" else -1.0
+    if sign * mean + half_width <= sign * bound:
+        return "yes"
+    return "no" if sign * mean - half_width > sign * bound else "undecided"
+
+
+def known_mean(samples: Floats) -> Estimate | None:
+    """Return the mean over the replications that have a value; None with fewer than two."""
+    known = samples[np.isfinite(samples)]
+    if len(known) < 2:
+        return None
+    mean, half_width = t_interval(known, CONFIDENCE)
+    return Estimate(mean=float(mean), half_width=float(half_width))
