@@ -158,13 +158,15 @@ def _run(
 
 
 def _draw(instance: Any, result: Any, folder: Path) -> None:
-    from gnr.plots.comparison_plot import draw_gaps, draw_laws
+    from gnr.plots.comparison_plot import draw_gaps, draw_laws, draw_promises
     from gnr.plots.save import save_figure
     from gnr.provenance import origin
 
     pictures = {"gaps": draw_gaps}
     if len({each.lengths for each in result.conditions}) > 1:
         pictures["laws"] = draw_laws
+    if result.promises:
+        pictures["promises"] = draw_promises
     source = origin(instance.sha256())
     for kind, draw in pictures.items():
         stem = f"{instance.name}.comparison.{kind}"

@@ -11,8 +11,8 @@ from gnr.instance import Instance
 from gnr.plots.convergence_plot import POLICY_COLOURS, TERM_COLOURS
 from gnr.plots.palette import FAINT, INK
 from gnr.plots.save import new_figure, one_line, plain_text
-from gnr.simulation import Simulation
-from gnr.simulation_summary import TERMS, gathered_terms
+from gnr.simulation import Kept, Simulation
+from gnr.simulation_summary import KEPT, TERMS, gathered_terms
 
 PANELS_IN_A_ROW = 3
 
@@ -29,6 +29,11 @@ LEAST_DRAWN = 5e-5
 """Causes below this share of the LP value are not drawn."""
 
 LAW_MARKERS = ("o", "s", "^", "D", "v", "P")
+
+KEPT_COLOURS: dict[Kept | None, str] = {
+    "yes": "#117733", "no": "#cc6677", "undecided": "#bbaa22", None: "#332288"
+}  # fmt: skip
+"""Of what was measured, by the verdict on the promise; a penalty has none."""
 
 
 def draw_gaps(instance: Instance, result: Comparison) -> Any:
@@ -50,6 +55,7 @@ def draw_gaps(instance: Instance, result: Comparison) -> Any:
             for row, name in enumerate(order):
                 if name in cells:
                     _draw_causes(axes, row, cells[name], shown, bold=name == best)
+            _draw_promised(axes, result)
         share_axis(panels)
         headline(
             figure,
@@ -58,8 +64,10 @@ def draw_gaps(instance: Instance, result: Comparison) -> Any:
             f"{drawn[0].law}.",
             best_sentence(largest, drawn),
             "Dots: gap, 95 % interval. Bars: its causes (eq. D11); left of 0 counts against it. "
-            "Bold: smallest gap. Shared random numbers sharpen the differences.",
-        )
+            + ("Bold: smallest gap. Shared random numbers sharpen the differences."
+               if result.promised_revenue_rate is None
+               else "Dashed: the optimum with all promises."),
+        )  # fmt: skip
         figure.legend(
             [shown[name] for name in TERMS if name in shown],
             [TERMS[name] for name in TERMS if name in shown],
@@ -103,6 +111,87 @@ def draw_laws(instance: Instance, result: Comparison) -> Any:
             loc="lower left", bbox_to_anchor=(0.01, 0.0),
         )  # fmt: skip
     return figure
+
+
+def draw_promises(instance: Instance, result: Comparison) -> Any:
+    """Return each promise as measured under each policy, a panel by promise, a mark by size.
+
+    With several laws of the lengths the first is drawn.
+    """
+    law = result.conditions[0].lengths
+    drawn = [each for each in result.conditions if each.lengths == law]
+    order = policy_order(result, drawn)
+    with plain_text():
+        figure, panels = panel_grid(len(result.promises), len(order), row=ROW * 1.25)
+        for place, axes in enumerate(panels):
+            _draw_promise(axes, result, place, drawn, order)
+        headline(
+            figure,
+            "What each policy makes of the promises",
+            f"{one_line(instance.title)}. Law of the lengths: {drawn[0].law}.",
+            best_sentence(next(e for e in result.best if e.condition == drawn[-1]), drawn),
+            "Dots: measured, 95 % interval. Line: promised; the shaded side breaks it. "
+            "Diamonds: planned.",
+        )
+        _legend_of_promises(figure, drawn)
+    return figure
+
+
+def _draw_promise(
+    axes: Any, result: Comparison, k: int, drawn: Sequence[Condition], order: Sequence[str]
+) -> None:
+    """Draw one promise: measured by policy and size, planned, and the bound."""
+    promise = result.promises[k]
+    lay_out(axes, order, drawn[-1], names=k % PANELS_IN_A_ROW == 0)
+    axes.set_title(textwrap.shorten(promise.name, 44), loc="left", fontsize=10.5, color=INK)
+    axes.set_xlabel(promise.unit, fontsize=9, color=INK)
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.lines[0].remove()
+    for row, name in enumerate(order):
+        for number, condition in enumerate(drawn):
+            cell = result.cell(name, condition)
+            found = None if cell is None else cell.promises[k]
+            if found is None or found.measured is None:
+                continue
+            shift = 0.7 * ((number + 0.5) / len(drawn) - 0.5)
+            axes.errorbar(
+                [found.measured.mean], [row + shift], xerr=[found.measured.half_width],
+                color=KEPT_COLOURS[found.kept], marker=LAW_MARKERS[number % len(LAW_MARKERS)],
+                markersize=4.5, capsize=2, linewidth=1.1, linestyle="none", zorder=3,
+            )  # fmt: skip
+            if number == 0 and found.planned is not None:
+                axes.plot(
+                    [found.planned], [row], marker="D", markersize=9, markerfacecolor="none",
+                    markeredgecolor=FAINT, linestyle="none", zorder=2,
+                )  # fmt: skip
+    if promise.promised is not None:
+        _shade_broken(axes, promise.promised, promise.direction)
+
+
+def _shade_broken(axes: Any, bound: float, direction: str) -> None:
+    """Draw a bound and shade the side that breaks it."""
+    axes.axvline(bound, color=INK, linewidth=1)
+    low, high = axes.get_xlim()
+    beyond = (bound, high) if direction == "at_most" else (low, bound)
+    axes.axvspan(*beyond, color=KEPT_COLOURS["no"], alpha=0.09, linewidth=0)
+    axes.set_xlim(low, high)
+
+
+def _legend_of_promises(figure: Any, drawn: Sequence[Condition]) -> None:
+    from matplotlib.lines import Line2D
+
+    handles = [
+        Line2D([], [], color=INK, marker=LAW_MARKERS[number % len(LAW_MARKERS)], linestyle="none")
+        for number in range(len(drawn))
+    ]
+    handles += [
+        Line2D([], [], color=KEPT_COLOURS[kept], linewidth=3) for kept in ("yes", "undecided", "no")
+    ]
+    labels = [f"{each.gpus:,} GPUs" for each in drawn] + ["kept", "undecided", "broken"]
+    figure.legend(
+        handles, labels, frameon=False, fontsize=9, ncols=len(handles), loc="lower left",
+        bbox_to_anchor=(0.01, 0.0),
+    )  # fmt: skip
 
 
 def policy_order(result: Comparison, drawn: Sequence[Condition]) -> list[str]:
@@ -170,6 +259,13 @@ def headline(figure: Any, title: str, *lines: str) -> None:
         figure.text(0.015, 1 - down / height, shown, fontsize=10, color=INK, va="center")
 
 
+def _draw_promised(axes: Any, result: Comparison) -> None:
+    """Draw what the promises cost at best, as a gap; nothing without promises or plan."""
+    if result.promised_revenue_rate is not None:
+        cost = 1 - result.promised_revenue_rate / result.lp_revenue_rate
+        axes.axvline(100 * cost, color=INK, linewidth=1, linestyle=(0, (5, 3)), zorder=0.5)
+
+
 def _draw_causes(
     axes: Any, row: int, cell: Simulation, shown: dict[str, Any], *, bold: bool
 ) -> None:
@@ -188,8 +284,9 @@ def _draw_causes(
     axes.errorbar(
         [gap], [row], xerr=[half], color=INK, marker="o", markersize=4, capsize=2, linewidth=1
     )
+    verdict = "" if cell.keeps_promises is None else f", {KEPT[cell.keeps_promises]}"
     axes.annotate(
-        f"{gap:.2f} ±{half:.2f} %", (max(right, gap + half), row), xytext=(5, 0),
+        f"{gap:.2f} ±{half:.2f} %{verdict}", (max(right, gap + half), row), xytext=(5, 0),
         textcoords="offset points", va="center", fontsize=8, color=INK,
         weight="bold" if bold else "normal",
     )  # fmt: skip
