@@ -108,7 +108,7 @@ class Comparison(BaseModel):
     """Optimum without promises under this accounting, money/s per GPU."""
     promised_revenue_rate: float | None
     """Optimum with the promises and penalties under this accounting, penalties apart, money/s per
-    GPU; null without any, or if no plan keeps them all."""
+    GPU; null without any."""
     arrival_shares: dict[str, float]
     """Share of each class in the arrivals."""
     cells: tuple[Simulation, ...]

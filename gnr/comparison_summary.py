@@ -52,8 +52,8 @@ def summarize_comparison(result: Comparison) -> Any:
             style="bold",
         )
     ]
-    if result.promises:
-        lines.append(Text(_cost_of_promises(result)))
+    if result.promised_revenue_rate is not None:
+        lines.append(Text(_cost_of_promises(result, result.promised_revenue_rate)))
     lines += [_cells_table(result, condition) for condition in result.conditions]
     lines += _promise_tables(result)
     pooled = any(cell.latency is None for cell in result.cells)
@@ -63,13 +63,10 @@ def summarize_comparison(result: Comparison) -> Any:
     return Group(*lines)
 
 
-def _cost_of_promises(result: Comparison) -> str:
-    best, free = result.promised_revenue_rate, result.lp_revenue_rate
-    if best is None:
-        return "That optimum promises nothing; no plan keeps all promises."
+def _cost_of_promises(result: Comparison, promised: float) -> str:
     return (
-        f"That optimum promises nothing; with the promises it is {best:.6g} "
-        f"({best / free - 1:+.2%})."
+        f"That optimum promises nothing; with the promises it is {promised:.6g} "
+        f"({promised / result.lp_revenue_rate - 1:+.2%})."
     )
 
 
@@ -169,23 +166,26 @@ def best_sentence(best: Best, conditions: Sequence[Condition]) -> str:
     elif best.undecided:
         text += f"; undecided against {listed(best.undecided)}"
         text += f", better than the other {'one' if beaten == 1 else beaten}" * (beaten > 0)
-    return f"{text}.{_keeping(best)}"
+    return f"{text}." + (f" It {_keeping(best)}." if best.keeps_promises is not None else "")
+
+
+def promise_sentence(best: Best, conditions: Sequence[Condition]) -> str:
+    """Return in one sentence which policy is best, and which of those that keep all promises."""
+    if best.keeps_promises is None:
+        return best_sentence(best, conditions)
+    place = place_of(best.condition, conditions)
+    return f"{place}: {best.policy} comes closest to the optimum and {_keeping(best)}."
 
 
 def _keeping(best: Best) -> str:
     """Return whether the best policy keeps its promises, and if not for sure, which one does."""
-    if best.keeps_promises is None:
-        return ""
     if best.keeps_promises == "yes":
-        return " It keeps every promise."
-    kept = (
-        "It breaks a promise"
-        if best.keeps_promises == "no"
-        else "Whether it keeps every promise is undecided"
-    )
+        return "keeps every promise"
+    broken = best.keeps_promises == "no"
+    text = "breaks a promise" if broken else "may or may not keep every promise"
     if best.best_keeping is None:
-        return f" {kept}; no policy surely keeps them all."
-    return f" {kept}; of the policies that keep every promise, {best.best_keeping} is closest."
+        return f"{text}; no policy surely keeps them all"
+    return f"{text}; of those that keep them all {best.best_keeping} comes closest"
 
 
 def best_by_law(best: Sequence[Best], gpus: int) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from gnr.comparison import Comparison, Condition
-from gnr.comparison_summary import best_by_law, best_sentence
+from gnr.comparison_summary import best_by_law, best_sentence, promise_sentence
 from gnr.instance import Instance
 from gnr.plots.convergence_plot import POLICY_COLOURS, TERM_COLOURS
 from gnr.plots.palette import FAINT, INK
@@ -62,7 +62,7 @@ def draw_gaps(instance: Instance, result: Comparison) -> Any:
             "How far each policy stays behind the LP optimum, and where the money goes",
             f"{one_line(instance.title)}. {result.accounting.capitalize()} accounting, "
             f"{drawn[0].law}.",
-            best_sentence(largest, drawn),
+            promise_sentence(largest, drawn) if result.promises else best_sentence(largest, drawn),
             "Dots: gap, 95 % interval. Bars: its causes (eq. D11); left of 0 counts against it. "
             + ("Bold: smallest gap. Shared random numbers sharpen the differences."
                if result.promised_revenue_rate is None
@@ -121,15 +121,17 @@ def draw_promises(instance: Instance, result: Comparison) -> Any:
     law = result.conditions[0].lengths
     drawn = [each for each in result.conditions if each.lengths == law]
     order = policy_order(result, drawn)
+    largest = next(each for each in result.best if each.condition == drawn[-1])
     with plain_text():
         figure, panels = panel_grid(len(result.promises), len(order), row=ROW * 1.25)
         for place, axes in enumerate(panels):
             _draw_promise(axes, result, place, drawn, order)
         headline(
             figure,
-            "What each policy makes of the promises",
-            f"{one_line(instance.title)}. Law of the lengths: {drawn[0].law}.",
-            best_sentence(next(e for e in result.best if e.condition == drawn[-1]), drawn),
+            "What becomes of the promises under each policy",
+            f"{one_line(instance.title)}. {result.accounting.capitalize()} accounting, "
+            f"{drawn[0].law}.",
+            promise_sentence(largest, drawn),
             "Dots: measured, 95 % interval. Line: promised; the shaded side breaks it. "
             "Diamonds: planned.",
         )
@@ -146,34 +148,33 @@ def _draw_promise(
     axes.set_title(textwrap.shorten(promise.name, 44), loc="left", fontsize=10.5, color=INK)
     axes.set_xlabel(promise.unit, fontsize=9, color=INK)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    axes.lines[0].remove()
+    axes.lines[0].remove()  # no line at 0: it means nothing here
+    reached = [each for each in (promise.promised, promise.planned) if each is not None]
     for row, name in enumerate(order):
         for number, condition in enumerate(drawn):
             cell = result.cell(name, condition)
             found = None if cell is None else cell.promises[k]
             if found is None or found.measured is None:
                 continue
-            shift = 0.7 * ((number + 0.5) / len(drawn) - 0.5)
+            mean, half = found.measured.mean, found.measured.half_width
+            reached += [mean - half, mean + half]
             axes.errorbar(
-                [found.measured.mean], [row + shift], xerr=[found.measured.half_width],
+                [mean], [row + 0.7 * ((number + 0.5) / len(drawn) - 0.5)], xerr=[half],
                 color=KEPT_COLOURS[found.kept], marker=LAW_MARKERS[number % len(LAW_MARKERS)],
                 markersize=4.5, capsize=2, linewidth=1.1, linestyle="none", zorder=3,
             )  # fmt: skip
             if number == 0 and found.planned is not None:
+                reached.append(found.planned)
                 axes.plot(
                     [found.planned], [row], marker="D", markersize=9, markerfacecolor="none",
                     markeredgecolor=FAINT, linestyle="none", zorder=2,
                 )  # fmt: skip
+    room = 0.06 * (max(reached) - min(reached)) or 1.0
+    low, high = min(reached) - room, max(reached) + room
     if promise.promised is not None:
-        _shade_broken(axes, promise.promised, promise.direction)
-
-
-def _shade_broken(axes: Any, bound: float, direction: str) -> None:
-    """Draw a bound and shade the side that breaks it."""
-    axes.axvline(bound, color=INK, linewidth=1)
-    low, high = axes.get_xlim()
-    beyond = (bound, high) if direction == "at_most" else (low, bound)
-    axes.axvspan(*beyond, color=KEPT_COLOURS["no"], alpha=0.09, linewidth=0)
+        axes.axvline(promise.promised, color=INK, linewidth=1)
+        end = high if promise.direction == "at_most" else low
+        axes.axvspan(promise.promised, end, color=KEPT_COLOURS["no"], alpha=0.09, linewidth=0)
     axes.set_xlim(low, high)
 
 
@@ -263,7 +264,7 @@ def _draw_promised(axes: Any, result: Comparison) -> None:
     """Draw what the promises cost at best, as a gap; nothing without promises or plan."""
     if result.promised_revenue_rate is not None:
         cost = 1 - result.promised_revenue_rate / result.lp_revenue_rate
-        axes.axvline(100 * cost, color=INK, linewidth=1, linestyle=(0, (5, 3)), zorder=0.5)
+        axes.axvline(100 * cost, color=FAINT, linewidth=0.9, linestyle=(0, (5, 3)), zorder=0.5)
 
 
 def _draw_causes(
@@ -291,5 +292,6 @@ def _draw_causes(
         weight="bold" if bold else "normal",
     )  # fmt: skip
     # Room for the label: its width in data depends on the scale, so extend by a share of it.
-    axes.update_datalim([(1.32 * max(right, gap + half), row), (min(left, gap - half), row)])
+    label = 1.62 if verdict else 1.32
+    axes.update_datalim([(label * max(right, gap + half), row), (min(left, gap - half), row)])
     axes.autoscale_view(scaley=False)

@@ -7,7 +7,7 @@ from typing import Any
 
 from gnr.checks import warnings_for
 from gnr.comparison import Comparison, Condition, condition_of
-from gnr.errors import InputError, NoOptimumError, Problem
+from gnr.errors import InputError, Problem
 from gnr.instance import Instance
 from gnr.provenance import record
 from gnr.result import Solution
@@ -91,7 +91,7 @@ def compare(
     ------
     InputError
         If a name is unknown, a named policy cannot follow its plan, an option is out of range, or
-        there is no optimum to compare with.
+        there is no optimum to compare with, or none that keeps the promises.
     KeyboardInterrupt
         If interrupted before any cell was complete.
     """
@@ -148,6 +148,8 @@ class Field:
     ----------
     target
         The optimum they are held against.
+    promised
+        The optimum with the promises of the instance.
     studies
         By policy, for the default law.
     left_out
@@ -155,6 +157,7 @@ class Field:
     """
 
     target: Solution
+    promised: Solution
     studies: dict[str, Study]
     left_out: dict[str, str]
 
@@ -205,9 +208,9 @@ def prepare_field(
         replace(setting, lengths=law).check()
         read_law(law, instance)
     target = target_optimum(instance, account or instance.prices.scheme)
+    promised = optimum(instance, target.scheme) if instance.slis else target
     studies: dict[str, Study] = {}
     left_out: dict[str, str] = {}
-    nobody = InputError
     for name in names:
         policy = POLICIES[name]
         if policies == ALL and target.scheme not in policy.objectives:
@@ -223,16 +226,14 @@ def prepare_field(
             if policies != ALL:
                 raise
             left_out[name] = "; ".join(each.message for each in error.problems)
-            if isinstance(error, NoOptimumError):
-                nobody = NoOptimumError
         else:
             studies[name] = study
     if not studies:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in left_out.items())
-        raise nobody(
+        raise InputError(
             [Problem("compare-none", "--policies", "", f"none is left: {reasons}", "name some")]
         )
-    return Field(target, studies, left_out)
+    return Field(target, promised, studies, left_out)
 
 
 def _warnings(field: Field, cells: Sequence[Simulation], complete: bool) -> list[str]:
@@ -322,7 +323,7 @@ def _document(
         instance=instance.name,
         accounting=field.target.scheme,
         lp_revenue_rate=value,
-        promised_revenue_rate=_promised_revenue(instance, field.target.scheme),
+        promised_revenue_rate=field.promised.revenue_rate if instance.slis else None,
         arrival_shares={each.name: each.arrival_rate / arrivals for each in instance.classes},
         cells=tuple(cells),
         pairs=pairs,
@@ -345,13 +346,3 @@ def _document(
             seed=setting.seed,
         ),
     )
-
-
-def _promised_revenue(instance: Instance, scheme: str) -> float | None:
-    """Return what the best plan that keeps all promises earns; None without promises or plan."""
-    if not instance.slis:
-        return None
-    try:
-        return optimum(instance, scheme).revenue_rate
-    except NoOptimumError:
-        return None

@@ -34,7 +34,8 @@ def measured_promises(
     Parameters
     ----------
     instance, rates
-        What was simulated and its rates.
+        What was simulated and its rates. What is promised does not depend on the policy: fair
+        shares are those of the instance, without the demands of the policy's own program.
     planned
         The plan's fluid point, per GPU.
     averages

@@ -54,28 +54,27 @@ def optimum(
 
 
 def _no_optimum(solution: Solution) -> Problem:
-    """Return why there is no optimum: the promises, if there is one without them."""
-    instance, short = solution.instance, solution.shortfall
+    """Return why there is no optimum: promises that nobody can keep, or an overload."""
+    instance, conflict = solution.instance, solution.conflict
+    if conflict is None:
+        short = [f"{each.requirement} by {each.by:.4g} {each.unit}" for each in solution.shortfall]
+        reason = f": {'; '.join(short)}" if short else ""
+        message = f"no steady state exists, the linear program is {solution.status}{reason}"
+        remedy = "see `gnr solve`; let requests leave (patience_rate > 0) or lower the load"
+        return Problem("no-optimum", instance.name, "", message, remedy)
     demands = {
         "an empty decode buffer": solution.empty_decode_buffer,
         "no decodes on prefilling GPUs": solution.disaggregated,
     }
-    if instance.slis:
-        without = solve_program(
-            without_promises(instance),
-            empty_decode_buffer=solution.empty_decode_buffer,
-            disaggregated=solution.disaggregated,
-        )
-        if solution.status == "infeasible" and without.status == "optimal":
-            names = ", ".join(sli.label for sli in instance.slis)
-            asked = " and ".join(text for text, demanded in demands.items() if demanded)
-            message = f"no plan keeps the promises ({names})" + f" with {asked}" * bool(asked)
-            remedy = "loosen a bound or lower the load; `gnr solve` says what can be kept"
-            return Problem("no-optimum", instance.name, "slis", message, remedy)
-    reason = "; ".join(f"{each.requirement} by {each.by:.4g} {each.unit}" for each in short)
-    message = f"no steady state exists, the linear program is {solution.status}"
-    remedy = "see `gnr solve`; let requests leave (patience_rate > 0) or lower the load"
-    return Problem("no-optimum", instance.name, "", f"{message}: {reason}".rstrip(": "), remedy)
+    asked = " and ".join(text for text, demanded in demands.items() if demanded)
+    message = f"no plan keeps {' and '.join(conflict.promises)}" + f" with {asked}" * bool(asked)
+    nearest = [
+        f"{each.name} {each.words(each.nearest)}"
+        for each in conflict.keepable
+        if each.nearest is not None
+    ]
+    instead = f"promise {' or '.join(nearest)}, or " if nearest else ""
+    return Problem("no-optimum", instance.name, "slis", message, f"{instead}lower the load")
 
 
 def without_promises(instance: Instance) -> Instance:
