@@ -49,6 +49,7 @@ class Facts:
     scheme: str
     rates: Rates
     optimum: Optimum | None
+    promises: Sequence[str]
 
     @property
     def kappa(self) -> Fraction:
@@ -117,6 +118,7 @@ def cover(
         scheme=instance.prices.scheme,
         rates=exact_rates(instance),
         optimum=_optimum(instance, certificate),
+        promises=[each.label for each in instance.slis],
     )
     return Coverage(
         instance=instance.name,
@@ -255,14 +257,22 @@ def theorems(facts: Facts) -> list[Covered]:
             "T3.1-i",
             "FL-balances",
         ),
-        *_proposition(facts),
-        *_gate_and_route(facts, facts.optimum),
-        _prioritize_and_route(facts),
+        *_without_promises(facts, _proposition(facts)),
+        *_without_promises(facts, _gate_and_route(facts, facts.optimum)),
+        *_without_promises(facts, [_prioritize_and_route(facts)]),
         _promises(facts, facts.optimum),
         _section_13(facts, facts.optimum),
-        _closed_form(facts),
-        *_price_index(facts, facts.optimum),
+        *_without_promises(facts, [_closed_form(facts)]),
+        *_without_promises(facts, _price_index(facts, facts.optimum)),
     ]
+
+
+def _without_promises(facts: Facts, found: Sequence[Covered]) -> list[Covered]:
+    """Return what theorems about (P40) and (P42) say: nothing of a program with promises."""
+    if not facts.promises:
+        return list(found)
+    why = "it is about the program without promises"
+    return [each.model_copy(update={"covers": "no", "because": why}) for each in found]
 
 
 def _proposition(facts: Facts) -> list[Covered]:

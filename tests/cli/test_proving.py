@@ -252,3 +252,16 @@ def test_bad_input_is_told_with_its_remedy(
     code, document = gnr_json(capsys, "prove", *arguments)
     assert code == 2
     jsonschema.validate(document, read_schema("error"))
+
+
+def test_theorems_about_the_programs_without_promises_do_not_cover_one_with(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "fair.toml"
+    promise = '\n[[slis]]\nkind = "prefill_fairness"\nat_most = 0.1\n'
+    file.write_text(shipped_instances()["two-class"].read_text() + promise)
+    _, document = gnr_json(capsys, "prove", str(file))
+    for theorem in ("Proposition 3.2", "Theorem 4.1", "closed form", "price-index-fill"):
+        assert covered(document, theorem) == "no"
+    assert covered(document, "Theorem 3.1") == "yes"
+    assert covered(document, "Theorem 5.1") == "open", "fairness comes with an empty buffer"
