@@ -1,11 +1,13 @@
 """The best revenue against a promise, exactly, and checked by the ordinary solver."""
 
+import math
 import time
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from typing import Any, Literal
 
 from gnr.checks import warnings_for
+from gnr.errors import InputError, Problem
 from gnr.exact_rates import exact
 from gnr.frontier_result import (
     Breakpoint,
@@ -62,11 +64,14 @@ def frontier(
     Raises
     ------
     InputError
-        If there is no such indicator, or the instance has penalties.
+        If there is no such indicator, an end is not finite, or the instance has penalties.
     NoOptimumError
         If no bound in the range can be kept.
     """
     started = time.perf_counter()
+    for option, end in (("--from", low), ("--to", high)):
+        if end is not None and not math.isfinite(end):
+            raise InputError([Problem("frontier", option, "", f"must be finite, got {end}")])
     moving = moving_promise(instance, sli)
     found = course(moving, low, high)
     if not found.pieces:

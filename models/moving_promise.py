@@ -1,5 +1,6 @@
 """One promise of an instance whose bound moves: what is asked for, and its exact course."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -212,7 +213,8 @@ def course(moving: MovingPromise, low: float | None = None, high: float | None =
         raise no_optimum(moving, "no plan keeps all else that is asked for", "see `gnr solve`")
     tight = tightest(program, top.basis)
     if tight is None:
-        raise no_optimum(moving, "no plan gives it a meaning", "choose another")
+        raise no_optimum(moving, "no plan has a best value of it", "choose another")
+    tight = _in_file(moving, tight)
     least = maximize(program.at(tight), top.basis)
     assert least.value is not None  # `tightest` has found a plan
     beyond = maximize(_standing_still(program).fixed).value
@@ -222,11 +224,18 @@ def course(moving: MovingPromise, low: float | None = None, high: float | None =
     end = _far_enough(program, tight, top.value) if loose is None else loose
     ends = [tight, end] if upwards else [end, tight]
     if low is not None:
-        ends[0] = max(exact(low), tight) if upwards else exact(low)
+        ends[0] = max(exact(low), tight) if upwards else _in_file(moving, exact(low))
     if high is not None:
-        ends[1] = exact(high) if upwards else min(exact(high), tight)
+        ends[1] = _in_file(moving, exact(high)) if upwards else min(exact(high), tight)
     pieces = trace(program, *ends, top.basis) if ends[0] <= ends[1] else ()
     return Course(best.value, top.value, tight, least.value, beyond, loose, pieces)
+
+
+def _in_file(moving: MovingPromise, bound: Fraction) -> Fraction:
+    """Return the nearest bound that an instance file may hold."""
+    lowest, highest = moving.indicator.lowest, moving.indicator.highest
+    bound = max(bound, exact(lowest))
+    return bound if math.isinf(highest) else min(bound, exact(highest))
 
 
 def _programs(moving: MovingPromise) -> tuple[LinearProgram, ParametricProgram]:

@@ -118,24 +118,26 @@ def tightest(program: ParametricProgram, start: Iterable[str] = ()) -> Fraction 
 
     Only points count at which the slack of the row depends on the parameter. It must grow with it
     at all of them, and the least parameter is returned; or shrink at all, and the largest is. None
-    if there is no such point. The extreme is attained: each step ends at a better vertex.
-    `start` is a basis to begin from, any will do.
+    if there is no such point, or the row can be kept whatever the parameter and with room to
+    spare. The extreme is attained: each step ends at a better vertex. `start` is a basis to begin
+    from, any will do.
     """
     found = _moving_point(program, start)
-    if found is None:
-        return None
-    while True:
+    while found.status == "optimal" and program.widening(found.primal):
         parameter = program.excess(found.primal) / program.widening(found.primal)
         row = program.at(parameter).rows[program.name]
         found = maximize(_towards(program.fixed, row.coefficients, -ONE), found.basis)
         if _dot(row.coefficients, found.primal) >= row.bound:
             return parameter
+    return None
 
 
 def trace(
     program: ParametricProgram, low: Fraction, high: Fraction, start: Iterable[str] = ()
 ) -> tuple[Piece, ...]:
     """Return the pieces of the best value from `low` to `high`, all of which must be feasible.
+
+    The range must not go beyond `tightest`, where the value may jump.
 
     Every basis met covers an interval, and the gaps it leaves on both sides are looked at in turn.
     A basis that is optimal at a single parameter, of which there are finitely many, only splits
@@ -250,13 +252,13 @@ def _between(low: Fraction, high: Fraction) -> Fraction:
     return found
 
 
-def _moving_point(program: ParametricProgram, start: Iterable[str]) -> Outcome | None:
-    """Return the vertex at which the slack of the moving row depends most on the parameter."""
-    for sign in (-ONE, ONE):
-        found = maximize(_towards(program.fixed, program.change.coefficients, sign), start)
-        if found.status == "optimal" and program.widening(found.primal) * -sign > 0:
-            return found
-    return None
+def _moving_point(program: ParametricProgram, start: Iterable[str]) -> Outcome:
+    """Return a vertex at which the slack of the moving row depends on the parameter, if any."""
+    coefficients = program.change.coefficients
+    growing = maximize(_towards(program.fixed, coefficients, -ONE), start)
+    if growing.status != "optimal" or program.widening(growing.primal) > 0:
+        return growing
+    return maximize(_towards(program.fixed, coefficients, ONE), growing.basis)
 
 
 def _towards(program: LinearProgram, coefficients: Coefficients, sign: Fraction) -> LinearProgram:
