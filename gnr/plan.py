@@ -84,6 +84,9 @@ class Plan(BaseModel):
     """Decode slots of the mixed group, M (B - 1); 0 if disaggregated."""
     solo_decode_slots: int
     """Decode slots of the solo group, (n - M) B."""
+    prefill_cap: float | None = None
+    """n X_c, most requests in prefill on average that the promised mean time per output token
+    allows (eq. D7); null where nothing caps them."""
     classes: tuple[ClassPlan, ...]
     warnings: tuple[str, ...]
     """Where whole GPUs cannot follow the plan."""
@@ -117,6 +120,7 @@ def make_plan(
     names: Sequence[str],
     occupancy: Sequence[Occupancy],
     marginal_value: Sequence[float],
+    most_prefill: float | None = None,
 ) -> Plan:
     """Return the plan for `gpus` GPUs that follows from an optimum (Algorithms 1, 6, 7, 9).
 
@@ -132,6 +136,8 @@ def make_plan(
         Rates of the instance, class arrays of shape ``(classes,)``.
     names, occupancy, marginal_value
         Per class: name, occupancies per GPU, phi-hat in money per request.
+    most_prefill
+        Largest prefill occupancy per GPU that the promises allow; None: any.
 
     Raises
     ------
@@ -193,6 +199,7 @@ def make_plan(
         solo_gpus=gpus - mixed_gpus,
         mixed_decode_slots=slots["mixed"][1],
         solo_decode_slots=slots["solo"][1],
+        prefill_cap=None if most_prefill is None else gpus * most_prefill,
         classes=classes,
         warnings=tuple(
             f"the plan for {gpus} GPUs wants {gpus * wanted:.1f} decodes on {group} GPUs, but "

@@ -14,6 +14,7 @@ from gnr.instance import SCHEMA_VERSION, Instance
 from gnr.plan import Occupancy, Plan, make_plan
 from gnr.provenance import Provenance
 from gnr.rates import rates_of
+from gnr.slis import mean_tpot
 
 _FROZEN = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
@@ -241,7 +242,18 @@ class Solution(BaseModel):
             names=[each.name for each in self.classes],
             occupancy=self.classes,
             marginal_value=[each.marginal_value for each in self.classes],
+            most_prefill=self._most_prefill(),
         )
+
+    def _most_prefill(self) -> float | None:
+        """Return the largest prefill occupancy that the promised mean TPOT allows (eq. D7)."""
+        rates = rates_of(self.instance)
+        caps = [
+            mean_tpot.most_prefill(rates, sli.at_most)
+            for sli in self.instance.slis
+            if sli.kind == mean_tpot.INDICATOR.kind and sli.at_most is not None
+        ]
+        return min((cap for cap in caps if cap is not None), default=None)
 
     def with_plan(self, gpus: int) -> "Solution":
         """Return the same solution with the plan for `gpus` GPUs in it."""

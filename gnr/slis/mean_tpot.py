@@ -1,5 +1,6 @@
 r"""Mean time per output token over the decode slots of the plan (eqs. P47, P48, D7, D8)."""
 
+from gnr.rates import Rates
 from gnr.slis.affine import constant, total
 from gnr.slis.indicator import Form, Indicator, Scope
 
@@ -27,6 +28,18 @@ def form(scope: Scope) -> Form:
 def convex(scope: Scope) -> bool:
     r"""Whether it is convex in X: :math:`\kappa\ge1` (eq. D8)."""
     return bool(scope.rates.mixed_time >= scope.rates.solo_time)
+
+
+def most_prefill(rates: Rates, bound: float) -> float | None:
+    """Return the largest prefill occupancy per GPU that a promised mean allows (eq. D7).
+
+    None where it does not grow with the prefills, at kappa of at most 1. `bound` is in seconds.
+    """
+    if rates.mixed_time <= rates.solo_time:
+        return None
+    slots, mixed, solo = rates.batch_slots, rates.mixed_time, rates.solo_time
+    slope = mixed * (slots - 1) - solo * slots + bound
+    return float(min(1.0, max(0.0, slots * (bound - solo) / slope)))
 
 
 INDICATOR = Indicator(

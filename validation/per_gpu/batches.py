@@ -90,7 +90,8 @@ def file_gpu(rules: Any, room: Any, gpu: int) -> None:
         places[gpu, at.READY] = at.NOBODY
         counters[at.READY_GPUS] = size
     wanted = at.NOBODY
-    if decodes < rules.decode_slots[group] and decodes + mixed < rules.slots:
+    most = rules.decode_slots[group] + (1 if gpu < rules.roomier_gpus else 0)
+    if decodes < most and decodes + mixed < rules.slots:
         wanted = 2 * group + mixed
     had = integers[gpu, at.LIST]
     if wanted == had:

@@ -1,8 +1,9 @@
 """The compiled inner loop of the per-GPU cluster: one event after another.
 
 Three clocks: the next arrival, the next event of a GPU (the end of its prefill or of the decode
-that is done first), the next deadline of a waiting request. After each event the policy acts:
-free slots go to waiting decodes, idle GPUs to waiting prompts, in the order that it says.
+that is done first), the next deadline of a waiting request. A policy with a cap on prefills has a
+fourth: the moment at which its credit is back at zero. After each event the policy acts: free
+slots go to waiting decodes, idle GPUs to waiting prompts, in the order that it says.
 
 A decode is done when its GPU has emitted a given number of tokens since the start. A GPU counts
 the tokens of its streams, fast alone and slowly beside a prefill: a change of mode touches one
@@ -56,6 +57,9 @@ from gnr.validation.policies import routers
 DONE, MORE, NO_ROOM, RECORDS_FULL = range(4)
 """Why the loop came back: time is up, so many events are done, an array is full."""
 
+MOST_CREDIT = 5.0
+"""What a cap on prefills saves up at most, request-seconds (Algorithm 11)."""
+
 
 @inlined
 def _advance(rules: Any, room: Any, until: float, events: int, records: Any) -> int:
@@ -73,11 +77,14 @@ def _advance(rules: Any, room: Any, until: float, events: int, records: Any) -> 
         deadline = np.inf
         if room.counters[at.ALARMS] > 0:
             deadline = room.request_reals[room.alarms[0], at.DEADLINE]
-        now = min(gpu_time, arrival, deadline)
-        _pass_time(room, min(now, until))
+        paid = _paid_off(rules, room)
+        now = min(gpu_time, arrival, deadline, paid)
+        _pass_time(rules, room, min(now, until))
         if now > until:
             return DONE
-        if now == gpu_time:
+        if now == paid:
+            room.times[at.CREDIT] = 0.0
+        elif now == gpu_time:
             gpu = next_gpu(room)
             fetch_rival(room)
             fetch_likely(room)
@@ -153,11 +160,34 @@ def _seat(rules: Any, room: Any, request: int, row: int, gpu: int, busy: int) ->
 
 
 @inlined
-def _pass_time(room: Any, now: float) -> None:
+def _pass_time(rules: Any, room: Any, now: float) -> None:
     elapsed = now - room.times[at.CLOCK]
     for k in range(room.state.size):
         room.integral[k] += room.state[k] * elapsed
     room.times[at.CLOCK] = now
+    if rules.prefill_cap < np.inf:
+        earned = (rules.prefill_cap - _present(rules, room, at.PREFILL)) * elapsed
+        room.times[at.CREDIT] = min(room.times[at.CREDIT] + earned, MOST_CREDIT)
+
+
+@inlined
+def _present(rules: Any, room: Any, row: int) -> float:
+    """Return the requests of all classes in a row of the state."""
+    total = 0.0
+    for i in range(len(rules.patience)):
+        total += room.state[i * at.ROWS + row]
+    return total
+
+
+@inlined
+def _paid_off(rules: Any, room: Any) -> float:
+    """Return when a debt of the cap on prefills will be paid off if nothing else happens, s."""
+    credit, time = room.times[at.CREDIT], np.inf
+    if credit < 0.0 and rules.prefill_cap < np.inf:
+        earning = rules.prefill_cap - _present(rules, room, at.PREFILL)
+        if earning > 0.0:
+            time = room.times[at.CLOCK] - credit / earning
+    return time
 
 
 @inlined
@@ -194,7 +224,9 @@ def _arrive(rules: Any, room: Any, now: float) -> int:
 @inlined
 def _start_prefills(rules: Any, room: Any, now: float) -> None:
     """Start prefills while a GPU is ready and the gate lets somebody in."""
-    while room.counters[at.READY_GPUS] > 0:
+    if rules.decodes_first and room.counters[at.WAITING] > 0:
+        return
+    while room.counters[at.READY_GPUS] > 0 and _within_cap(rules, room):
         i = _admitted(rules, room)
         if i == at.NOBODY:
             break
@@ -210,9 +242,30 @@ def _start_prefills(rules: Any, room: Any, now: float) -> None:
 
 
 @inlined
+def _within_cap(rules: Any, room: Any) -> bool:
+    """Return whether the cap lets one more prefill start (Algorithm 11, step 2)."""
+    if rules.prefill_cap == np.inf:
+        return True
+    inside = _present(rules, room, at.PREFILL)
+    return bool(room.times[at.CREDIT] >= 0.0 and inside < rules.most_prefills)
+
+
+@inlined
+def _crowded(rules: Any, room: Any) -> bool:
+    """Return whether no more slots than the cap on prefills are free in the whole cluster."""
+    if rules.prefill_cap == np.inf:
+        return False
+    free = float(len(room.ready) * rules.slots)
+    for row in (at.PREFILL, at.MIXED, at.SOLO):
+        free -= _present(rules, room, row)
+    return bool(free <= rules.prefill_cap)
+
+
+@inlined
 def _admitted(rules: Any, room: Any) -> int:
     """Return the class that the gate lets in next, or nobody."""
     best, least, most = at.NOBODY, FAR, -FAR
+    offset = rules.crowded_offset if _crowded(rules, room) else rules.offset
     for i in range(len(rules.patience)):
         request = room.head[i]
         if request == at.NOBODY:
@@ -223,7 +276,7 @@ def _admitted(rules: Any, room: Any) -> int:
             prefill = room.state[i * at.ROWS + at.PREFILL]
             if prefill >= rules.limit[i]:
                 continue
-            index = rules.slope[i] * prefill + rules.offset[i]
+            index = rules.slope[i] * prefill + offset[i]
             surplus = room.state[i * at.ROWS + at.QUEUE] - rules.queue_target[i]
         if index < least or (index == least and surplus > most and index < FAR):
             best, least, most = i, index, surplus

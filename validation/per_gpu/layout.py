@@ -62,8 +62,9 @@ WAITING = 8
 """First of the two sizes of the decode buffers."""
 COUNTERS = 10
 
-# Reals of the cluster: times, s, and the numbers by which the next GPUs will be picked.
-CLOCK, NEXT_ARRIVAL, NEXT_READY, NEXT_FREE = range(4)
+# Reals of the cluster: times, s, the numbers by which the next GPUs will be picked, and the credit
+# of a cap on prefills, request-seconds.
+CLOCK, NEXT_ARRIVAL, NEXT_READY, NEXT_FREE, CREDIT = range(5)
 
 # What is added up over the requests of a class: sums of times (s) and numbers of requests.
 WAIT_PREFILL, WAIT_DECODE, TTFT, END_TO_END, STARTS, DECODE_STARTS, TRANSFERS = range(7)
@@ -113,6 +114,8 @@ class Rules(NamedTuple):
     """GPUs that may prefill: the first ones."""
     decode_slots: Integers
     """Most decodes of a GPU that may prefill, and of one that may not; shape ``(2,)``."""
+    roomier_gpus: int
+    """GPUs, the first ones, that may hold one decode more."""
     in_order: int
     """1 if prefills start first come, first served over all classes."""
     slope: Floats
@@ -120,6 +123,14 @@ class Rules(NamedTuple):
     limit: Floats
     queue_target: Floats
     """The gate's index, see `gnr.validation.policies.GateIndex`."""
+    prefill_cap: float
+    """Most requests in prefill on average; infinite where there is no cap."""
+    most_prefills: float
+    """Most requests in prefill at a time, the cap rounded up."""
+    crowded_offset: Floats
+    """In place of `offset` while no more slots than the cap are free in the whole cluster."""
+    decodes_first: int
+    """1 if no prefill starts while a finished one waits for a decode slot."""
     prefill_first: int
     """1 if a freed slot starts a prefill in preference to a waiting decode."""
     places: Integers
@@ -203,7 +214,7 @@ def make_room(rules: Rules, gpus: int, requests: int, streams: Words) -> Room:
         head=np.full(3 * classes, NOBODY, np.int32),
         tail=np.full(3 * classes, NOBODY, np.int32),
         counters=counters,
-        times=np.zeros(4),
+        times=np.zeros(5),
         streams=streams.copy(),
         state=np.zeros(classes * len(Row)),
         integral=np.zeros(classes * len(Row)),

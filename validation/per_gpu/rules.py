@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from gnr.plan import Plan
+from gnr.plan import ROUNDING, Plan
 from gnr.rates import Rates
 from gnr.validation.per_gpu.layout import Integers, Rules, row_of_gpu
 from gnr.validation.per_gpu.lengths import LengthLaw
@@ -39,11 +39,16 @@ def make_rules(rates: Rates, plan: Plan, policy: Policy, lengths: LengthLaw) -> 
         holders=holders,
         prefill_gpus=layout.prefill_gpus,
         decode_slots=np.array([layout.mixed_group_slots, layout.solo_group_slots]),
+        roomier_gpus=layout.roomier_gpus,
         in_order=int(policy.gate is None),
         slope=gate.slope,
         offset=gate.offset,
         limit=np.full(classes, np.inf) if gate.limit is None else gate.limit,
         queue_target=gate.queue_target,
+        prefill_cap=gate.prefill_cap,
+        most_prefills=float(np.ceil(gate.prefill_cap - ROUNDING)),
+        crowded_offset=gate.offset if gate.crowded_offset is None else gate.crowded_offset,
+        decodes_first=int(policy.decodes_first),
         prefill_first=int(policy.prefill_first),
         places=_places(policy),
         solo_probability=(

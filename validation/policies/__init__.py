@@ -12,8 +12,10 @@ from gnr.validation.policies import (
     gate_and_route,
     gate_immediate,
     gate_prefill_first,
+    price_index_capped,
     price_index_fill,
     price_index_in_place,
+    price_index_token_mean,
     prioritize_and_route,
     sli_aware,
     sli_aware_general,
@@ -34,6 +36,8 @@ POLICIES: Mapping[str, Policy] = MappingProxyType(
             gate_prefill_first,
             price_index_in_place,
             price_index_fill,
+            price_index_capped,
+            price_index_token_mean,
             disaggregated,
         )
     }

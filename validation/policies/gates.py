@@ -18,12 +18,18 @@ class GateIndex:
     Ties go to the largest Q_p minus `queue_target` (eq. U5), then to the first in the file.
     An infinite offset shuts a class out (10.1(b)). While X is not below `limit`, where there is
     one, the class is not let in; the pooled policies have none.
+
+    With a `prefill_cap` the time average of the requests in prefill stays below it, and
+    `crowded_offset` takes the place of `offset` while no more slots than the cap are free in the
+    whole cluster (Algorithm 11).
     """
 
     slope: Floats
     offset: Floats
     queue_target: Floats
     limit: Floats | None = None
+    prefill_cap: float = np.inf
+    crowded_offset: Floats | None = None
 
 
 def occupancy_gate(plan: Plan) -> GateIndex:
@@ -64,6 +70,26 @@ def price_index_gate(plan: Plan) -> GateIndex:
         slope=np.where(marginal, 1 / np.where(marginal, target, 1.0), 0.0),
         offset=np.array([np.inf if rank is None else float(rank) for rank in ranks]),
         queue_target=np.zeros(len(ranks)),
+    )
+
+
+def capped_price_index_gate(plan: Plan) -> GateIndex:
+    """Return the ranking under a cap on prefills (Algorithm 11, steps 2 to 4).
+
+    Of the marginal classes the one with the most output per prompt token, D_i / P_i, goes first
+    while slots are plenty, the one with the least while they are scarce.
+    """
+    gate = price_index_gate(plan)
+    work = np.array([one.prefill_index for one in plan.classes])
+    marginal = gate.slope > 0
+    place = np.array([float(np.sum(marginal & (work > own))) for own in work]) / len(work)
+    flat = np.zeros(len(work))
+    return GateIndex(
+        slope=flat,
+        offset=gate.offset + np.where(marginal, place, 0.0),
+        queue_target=flat,
+        prefill_cap=np.inf if plan.prefill_cap is None else plan.prefill_cap,
+        crowded_offset=gate.offset - np.where(marginal, place, 0.0),
     )
 
 

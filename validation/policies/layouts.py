@@ -16,11 +16,14 @@ class Layout:
     mixed_group_slots, solo_group_slots
         Most decodes of a GPU that may prefill, and of one that may not. With its prefill a GPU
         never holds more than B requests.
+    roomier_gpus
+        GPUs of those that may prefill that may hold one decode more.
     """
 
     prefill_gpus: int
     mixed_group_slots: int
     solo_group_slots: int
+    roomier_gpus: int = 0
 
 
 def partition(plan: Plan, batch_slots: int) -> Layout:
@@ -36,3 +39,14 @@ def whole_cluster(plan: Plan, batch_slots: int) -> Layout:
 def separate_groups(plan: Plan, batch_slots: int) -> Layout:
     """Return prefill-only and decode-only GPUs: disaggregated serving."""
     return Layout(plan.mixed_gpus, 0, batch_slots)
+
+
+def thinned_partition(plan: Plan, batch_slots: int) -> Layout:
+    """Return the static partition with the planned number of decodes on the mixed GPUs, no more.
+
+    That is n y_m rounded to a whole number and spread evenly (Algorithm 12, step 2).
+    """
+    planned = round(sum(one.mixed_decode_target for one in plan.classes))
+    most = min(planned, plan.mixed_gpus * (batch_slots - 1))
+    each, left = divmod(most, max(plan.mixed_gpus, 1))
+    return Layout(plan.mixed_gpus, each, batch_slots, roomier_gpus=left)

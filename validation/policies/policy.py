@@ -33,8 +33,12 @@ class Policy:
         Whether it needs a plan with q_d = 0.
     disaggregated
         Whether it needs a plan without decodes on mixed GPUs, y_m = 0.
+    prefill_cap
+        Whether it needs a plan with a cap on prefills, from a promised mean time per output token.
     prefill_first
         Whether a freed slot starts a new prefill in preference to a waiting decode.
+    decodes_first
+        Whether no prefill starts while a finished one waits for a decode slot.
     pooled
         Whether the pooled chain can follow it: counts by group say all that it looks at.
     """
@@ -47,7 +51,9 @@ class Policy:
     router: Router
     empty_decode_buffer: bool = False
     disaggregated: bool = False
+    prefill_cap: bool = False
     prefill_first: bool = False
+    decodes_first: bool = False
     pooled: bool = False
 
     def check(self, plan: Plan) -> None:
@@ -58,6 +64,8 @@ class Policy:
             raise InputError([_queueing_plan(self)])
         if self.disaggregated and not plan.disaggregated:
             raise InputError([_mixing_plan(self)])
+        if self.prefill_cap and plan.prefill_cap is None:
+            raise InputError([_uncapped_plan(self)])
 
 
 def _wrong_plan(policy: Policy, plan: Plan) -> Problem:
@@ -88,4 +96,15 @@ def _mixing_plan(policy: Policy) -> Problem:
         "disaggregated",
         f"{policy.name} follows a plan without decodes on prefilling GPUs, this one has some",
         "solve with --disaggregated",
+    )
+
+
+def _uncapped_plan(policy: Policy) -> Problem:
+    return Problem(
+        "policy-plan",
+        "plan",
+        "prefill_cap",
+        f"{policy.name} follows a plan with a cap on prefills, this one has none",
+        "promise a mean_tpot between the solo and the mixed iteration time with at_most and solve "
+        "again, or take price-index-fill",
     )
