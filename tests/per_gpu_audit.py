@@ -8,6 +8,7 @@ import numpy as np
 from gnr.validation.chain import Row
 from gnr.validation.per_gpu import layout as at
 from gnr.validation.per_gpu.layout import Room, Rules
+from gnr.validation.policies.layouts import Layout
 from gnr.validation.policies.policy import Policy
 from gnr.validation.policies.routers import Place
 
@@ -26,7 +27,7 @@ def lines_of(rules: Rules, room: Room) -> list[list[int]]:
     return [line_of(room, line) for line in range(3 * len(rules.patience))]
 
 
-def overfull(rules: Rules, room: Room, slots: int, mixed_group_slots: int) -> Iterator[str]:
+def overfull(rules: Rules, room: Room, slots: int, layout: Layout) -> Iterator[str]:
     """Yield what is wrong with the batches, from B and the slots of the mixed group (P12)-(P14)."""
     decodes = room.gpu_integers[:, at.DECODES]
     prefills = room.gpu_integers[:, at.PREFILLING] != at.NOBODY
@@ -35,7 +36,8 @@ def overfull(rules: Rules, room: Room, slots: int, mixed_group_slots: int) -> It
         yield "more than B requests on a GPU"
     if np.any(decodes[prefills] > slots - 1):
         yield "B decodes beside a prefill"
-    if np.any(decodes[group] > mixed_group_slots):
+    most = layout.mixed_group_slots + (np.arange(len(decodes)) < layout.roomier_gpus)
+    if np.any((decodes > most)[group]):
         yield "too many decodes on a GPU of the mixed group"
     if np.any(prefills & ~group):
         yield "a prefill outside the mixed group"
@@ -77,8 +79,9 @@ def miscounted(rules: Rules, room: Room) -> Iterator[str]:
 def idle(rules: Rules, room: Room, policy: Policy, slots: int) -> Iterator[str]:
     """Yield where a policy leaves something idle that it may not: its work conservation.
 
-    No GPU that may start a prefill while the gate would let somebody in; no free decode slot in
-    the groups that a decode buffer may use while that buffer is not empty.
+    No GPU that may start a prefill while the gate would let somebody in, a cap has credit, and
+    decodes are not waiting where they go first; no free decode slot in the groups that a decode
+    buffer may use while that buffer is not empty.
     """
     classes, lines = len(rules.patience), lines_of(rules, room)
     decodes = room.gpu_integers[:, at.DECODES]
@@ -92,9 +95,13 @@ def idle(rules: Rules, room: Room, policy: Policy, slots: int) -> Iterator[str]:
             some and bool(np.isfinite(rules.offset[i])) and inside[i] < rules.limit[i]
             for i, some in enumerate(welcome)
         ]
-    if ready.any() and any(welcome):
+    held = policy.decodes_first and any(lines[classes : 2 * classes])
+    if np.isfinite(rules.prefill_cap):
+        held |= room.times[at.CREDIT] < 0 or inside.sum() >= np.ceil(rules.prefill_cap)
+    if ready.any() and any(welcome) and not held:
         yield "a GPU is ready while a request that the gate admits waits"
-    room_left = np.where(group, rules.decode_slots[0], rules.decode_slots[1]) > decodes
+    most = np.where(group, rules.decode_slots[0], rules.decode_slots[1])
+    room_left = most + (np.arange(len(decodes)) < rules.roomier_gpus) > decodes
     room_left &= decodes + prefills < slots
     for buffer, places in enumerate(policy.router.buffers):
         waiting = lines[(1 + buffer) * classes : (2 + buffer) * classes]

@@ -195,8 +195,9 @@ def _checks(rules: Rules, room: Room) -> list[tuple[str, bool]]:
     left = np.where(decodes > 0, first - reals[:, at.TOKENS], np.inf)
     events = np.minimum(reals[:, at.PREFILL_ENDS], reals[:, at.SINCE] + left / reals[:, at.SPEED])
     group = np.where(np.arange(gpus) < rules.prefill_gpus, 0, 1)
+    most = rules.decode_slots[group] + (np.arange(gpus) < rules.roomier_gpus)
     ready = (group == 0) & ~busy & (decodes < rules.slots)
-    free = (decodes < rules.decode_slots[group]) & (decodes + busy < rules.slots)
+    free = (decodes < most) & (decodes + busy < rules.slots)
     lists = [set(room.free[k, : room.counters[at.FREE_GPUS + k]]) for k in range(4)]
     alarms = list(room.alarms[: room.counters[at.ALARMS]])
     deadline = room.request_reals[:, at.DEADLINE]
@@ -205,7 +206,7 @@ def _checks(rules: Rules, room: Room) -> list[tuple[str, bool]]:
         ("state", not np.array_equal(room.state.reshape(expected.shape), expected)),
         ("held by class", not np.array_equal(whole[:, at.HELD : at.HELD + classes], held)),
         ("slots", bool(np.any(decodes + busy > rules.slots))),
-        ("decode slots of a group", bool(np.any(decodes > rules.decode_slots[group]))),
+        ("decode slots of a group", bool(np.any(decodes > most))),
         ("prefill outside the group", bool(np.any(busy & (group == 1)))),
         ("a request twice or lost", sorted([*everyone, *unused]) != list(range(len(room.unused)))),
         ("speed", not np.array_equal(reals[:, at.SPEED], rules.speeds[busy.astype(int)])),
@@ -221,6 +222,8 @@ def _checks(rules: Rules, room: Room) -> list[tuple[str, bool]]:
                                    for k, each in enumerate(alarms))),
         ("sizes of the buffers", [len(line) for line in _buffers(lines, classes)]
          != list(room.counters[at.WAITING : at.WAITING + 2])),
+        ("credit", room.times[at.CREDIT] > kernel.MOST_CREDIT),
+        ("cap on prefills", bool(busy.sum() > rules.most_prefills)),
         ("balance", not np.array_equal(_present(room), expected.sum(axis=1))),
     ]  # fmt: skip
 

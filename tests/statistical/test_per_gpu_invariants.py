@@ -137,7 +137,7 @@ def capacity_faults(policy: str, cluster: Case) -> set[str]:
     return {
         fault
         for room in looks(cluster, planned=True)
-        for fault in overfull(cluster.rules, room, instance_slots, right.mixed_group_slots)
+        for fault in overfull(cluster.rules, room, instance_slots, right)
     }
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from per_gpu_clusters import promising
 from per_gpu_rooms import faults_in
 from pooled_chains import DIGEST
 
@@ -32,7 +33,7 @@ NAMES = ("decode-heavy", "prefill-heavy")
 def cluster_of(policy: str, gpus: int = 6, lengths: str = "exponential") -> Cluster:
     """Return a per-GPU cluster of the base instance at two and a half times its load."""
     busy = [f"classes.{name}.arrival_rate=1.25" for name in NAMES]
-    instance = gnr.load("two-class", busy)
+    instance = promising(gnr.load("two-class", busy), policy)
     plan = planning_optimum(instance, POLICIES[policy]).plan(gpus)
     return make_cluster(instance, plan, policy, Setting(fidelity=PER_GPU, lengths=lengths))
 
@@ -95,6 +96,9 @@ def test_a_cluster_is_consistent_after_every_event(policy: str) -> None:
         if room.counters[at.READY_GPUS] > 0:
             state = room.state.reshape(2, at.ROWS)
             shut = np.isinf(rules.offset) | (state[:, at.PREFILL] >= rules.limit)
+            shut |= rules.decodes_first and room.counters[at.WAITING] > 0
+            shut |= room.times[at.CREDIT] < 0
+            shut |= state[:, at.PREFILL].sum() >= np.ceil(rules.prefill_cap)
             assert not np.any((state[:, at.QUEUE] > 0) & ~shut)
     admitted = np.isfinite(rules.offset)
     assert room.counts[admitted, at.PREFILLS].min() > 0

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from per_gpu_clusters import promising
 from per_gpu_rooms import plan_by_hand
 
 import gnr
@@ -30,7 +31,7 @@ from gnr.validation.studies.simulation import prepare
 BOTH = ("gate-and-route", "prioritize-and-route", "sli-aware", "sli-aware-general", "fcfs-route")
 PER_GPU_ONLY = (
     "fcfs-immediate", "gate-immediate", "gate-prefill-first", "price-index-in-place",
-    "price-index-fill", "disaggregated",
+    "price-index-fill", "price-index-capped", "price-index-token-mean", "disaggregated",
 )  # fmt: skip
 """DESIGN section 2."""
 
@@ -98,7 +99,7 @@ def test_the_papers_policy_can_follow_the_plan_of_its_scheme(scheme: str) -> Non
 def test_a_policy_runs_on_a_tiny_cluster(name: str, fidelity: str) -> None:
     """20 s on four GPUs: requests finish, the occupancies respect the slots, revenue is earned."""
     setting = Setting(replications=4, warmup=5.0, horizon=20.0, fidelity=fidelity)
-    study = prepare(gnr.load("two-class"), name, None, setting)
+    study = prepare(promising(gnr.load("two-class"), name), name, None, setting)
     found = study.run(study.plan(4))
     assert (found.policy, found.fidelity) == (name, fidelity)
     assert found.revenue_rate.mean > 0
