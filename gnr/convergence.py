@@ -78,6 +78,8 @@ class Convergence(BaseModel):
     against: Against
     """What the fitted gap is counted from: the optimum without promises, or, where the instance
     has promises, what the plan that keeps them earns under this accounting."""
+    approached_revenue_rate: float
+    """That value, money/s per GPU."""
     targets: dict[str, Occupancy]
     """The plan's fluid point by class, per GPU: the lines that occupancies should approach."""
     points: tuple[Simulation, ...]

@@ -9,7 +9,7 @@ from gnr.convergence import Convergence
 from gnr.instance import Instance
 from gnr.plots.palette import FAINT, INK, class_colour
 from gnr.plots.save import new_figure, one_line, plain_text
-from gnr.simulation_summary import TERMS, gathered_terms
+from gnr.simulation_summary import TERMS, WITHOUT, gathered_terms
 
 POLICY_STYLES: tuple[tuple[str, Any], ...] = (
     ("o", "-"),
@@ -53,7 +53,8 @@ def draw_gap(instance: Instance, results: Sequence[Convergence]) -> Any:
         _draw_revenue(revenue, results)
         _draw_gaps(gap, results)
         _draw_causes(figure.add_axes((0.075, 0.09, 0.895, 0.3)), results)
-        _headline(figure, instance, results, "How clusters of n GPUs approach the LP optimum")
+        approached = "their plan" if results[0].against == "plan" else "the LP optimum"
+        _headline(figure, instance, results, f"How clusters of n GPUs approach {approached}")
     return figure
 
 
@@ -80,8 +81,14 @@ def _headline(figure: Any, instance: Instance, results: Sequence[Convergence], t
         "bars: 95 % intervals."
     )
     figure.text(0.02, 0.922, subtitle, fontsize=10, color=INK, va="center")
-    rule = f"Is the limit of the gap within ±{first.delta:.2%} of the LP value? {verdicts}."
+    rule = f"Is the limit of the {_gap(first)} within ±{first.delta:.2%}? {verdicts}."
     figure.text(0.02, 0.892, rule, fontsize=10, color=INK, va="center")
+
+
+def _gap(result: Convergence) -> str:
+    """Return what the fitted gap is counted from, in words."""
+    promised = result.against == "plan"
+    return "gap to the plan with its promises" if promised else "gap to the LP optimum"
 
 
 def _style(place: int) -> dict[str, Any]:
@@ -117,11 +124,19 @@ def _draw_revenue(axes: Any, results: Sequence[Convergence]) -> None:
             **_style(place),
         )
     value = results[0].lp_revenue_rate
+    without = WITHOUT * (results[0].against == "plan")
     axes.axhline(value, color=INK, linewidth=1, linestyle=(0, (6, 3)))
     axes.annotate(
-        f"LP optimum {value:.5g}", (0.02, value), xycoords=("axes fraction", "data"),
+        f"LP optimum{without} {value:.5g}", (0.02, value), xycoords=("axes fraction", "data"),
         xytext=(0, 3), textcoords="offset points", fontsize=8.5, color=INK,
     )  # fmt: skip
+    for place, result in enumerate(results):
+        if result.against == "plan":
+            axes.axhline(
+                result.approached_revenue_rate, color=POLICY_COLOURS[place % len(POLICY_COLOURS)],
+                linewidth=1, linestyle=(0, (2, 2)),
+                label=f"{result.policy}: its plan {result.approached_revenue_rate:.5g}",
+            )  # fmt: skip
     _sizes(axes, results)
     axes.set_ylabel("revenue, money/s per GPU", color=INK)
     axes.legend(frameon=False, fontsize=9, loc="lower right")
@@ -132,10 +147,11 @@ def _draw_gaps(axes: Any, results: Sequence[Convergence]) -> None:
 
     for place, result in enumerate(results):
         colour = POLICY_COLOURS[place % len(POLICY_COLOURS)]
-        drawn = [point for point in result.points if point.gap.mean > 0]
+        gaps = {point.gpus: result.fitted_gap(point) for point in result.points}
+        drawn = [point for point in result.points if gaps[point.gpus].mean > 0]
         marker = POLICY_STYLES[place % len(POLICY_STYLES)][0]
-        means = np.array([100 * point.gap.mean for point in drawn])
-        halves = np.array([100 * point.gap.half_width for point in drawn])
+        means = np.array([100 * gaps[point.gpus].mean for point in drawn])
+        halves = np.array([100 * gaps[point.gpus].half_width for point in drawn])
         axes.errorbar(
             [point.gpus for point in drawn],
             means,
@@ -156,14 +172,19 @@ def _draw_gaps(axes: Any, results: Sequence[Convergence]) -> None:
             )
     axes.set_yscale("log")
     _sizes(axes, results)
-    hidden = sorted({p.gpus for result in results for p in result.points if p.gap.mean <= 0})
+    means = [result.fitted_gap(point).mean for result in results for point in result.points]
+    if max(means) > 0:
+        axes.set_ylim(bottom=30 * min(each for each in means if each > 0))
+    hidden = sorted(
+        {p.gpus for result in results for p in result.points if result.fitted_gap(p).mean <= 0}
+    )
     if hidden:
         text = f"not shown: gaps of 0 or less at n = {', '.join(_plain(size) for size in hidden)}"
         axes.text(0.02, 0.03, text, transform=axes.transAxes, fontsize=8, color=INK)
     axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:g} %")
     axes.yaxis.set_minor_formatter(lambda *_: "")
-    axes.set_ylabel("gap to the LP optimum", color=INK)
+    axes.set_ylabel(_gap(results[0]), color=INK)
     if axes.get_legend_handles_labels()[1]:
         axes.legend(
             frameon=False, fontsize=8, loc="lower left", bbox_to_anchor=(-0.01, 1.0), borderpad=0
@@ -206,7 +227,12 @@ def _draw_causes(axes: Any, results: Sequence[Convergence]) -> None:
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:g} %")
     axes.set_ylabel("share of the LP value lost", color=INK)
     axes.set_xlabel("GPUs in the cluster, n", color=INK)
-    axes.set_title("where the money goes (eq. D11)", loc="left", fontsize=10.5, color=INK)
+    axes.set_title(
+        "where the money goes, against the LP optimum (eq. D11)",
+        loc="left",
+        fontsize=10.5,
+        color=INK,
+    )
     axes.legend(frameon=False, fontsize=8.5, loc="lower right", ncols=5, bbox_to_anchor=(1.0, 1.0))
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)

@@ -70,7 +70,8 @@ def converge(
 ) -> Convergence:
     """Simulate a policy on clusters of growing size and judge where its gap goes.
 
-    Where the instance has promises, the gap is that to the plan that keeps them.
+    Where the instance has promises, the gap is that to the plan that keeps them: the optimum
+    without promises is out of reach by their cost, at any number of GPUs.
 
     Parameters
     ----------
@@ -128,17 +129,20 @@ def converge(
             raise
     points = [point for point in points if point.complete] or points
     complete = len(points) == len(plans) and points[-1].complete
-    against = _against(instance, points)
+    earned = study.fluid_revenue(plans[0])
+    against: Against = "plan" if instance.slis and earned > 0 else "optimum"
     fit = _fit(points, GAPS[against], setting.seed)
     sizes = [point.gpus for point in points]
     enough = len(sizes) >= FEWEST_FOR_A_VERDICT and max(sizes) >= LEAST_SPAN * min(sizes)
     verdict = convergence_verdict(fit, delta) if fit is not None and enough else Verdict.UNDECIDED
+    value = float(study.target.revenue_rate or 0.0)
     return Convergence(
         instance=instance.name,
         policy=study.policy,
         accounting=study.target.scheme,
-        lp_revenue_rate=float(study.target.revenue_rate or 0.0),
+        lp_revenue_rate=value,
         against=against,
+        approached_revenue_rate=earned if against == "plan" else value,
         targets=_targets(study.planned),
         points=tuple(points),
         fit=fit and _fit_document(fit),
@@ -213,15 +217,6 @@ def _checked_sizes(gpus: Sequence[int], delta: float) -> list[int]:
             for option, message, remedy in problems
         )
     return sorted(gpus)
-
-
-def _against(instance: Instance, points: Sequence[Simulation]) -> Against:
-    """Return what gaps are counted from: under promises the plan, while it earns anything.
-
-    The optimum without promises is then out of reach by their cost, at any number of GPUs.
-    """
-    planned = all(point.plan_gap is not None for point in points)
-    return "plan" if instance.slis and planned else "optimum"
 
 
 def _fit(points: Sequence[Simulation], gap: str, seed: int) -> PowerLaw | None:

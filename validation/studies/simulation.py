@@ -183,6 +183,11 @@ class Study:
         """Return the policy's own plan for that many GPUs."""
         return self.planned.plan(gpus)
 
+    def fluid_revenue(self, plan: Plan) -> float:
+        """Return what the plan's fluid point earns under the accounting, money/s per GPU."""
+        rates = rates_of(self.instance)
+        return PROGRAMS[self.target.scheme][1](rates).revenue(rates, _planned(plan))
+
     def cluster(self, plan: Plan) -> Cluster:
         """Return the cluster that is simulated for `plan`; see `make_cluster`."""
         return make_cluster(self.instance, plan, self.policy, self.setting)
@@ -307,7 +312,8 @@ class Study:
         planned = _planned(plan)
         found = two_stage_interval(revenue[: setting.replications], revenue, CONFIDENCE)
         gap = 1 - revenue / value
-        plan_gap = self._plan_gap(planned, revenue)
+        earned = self.fluid_revenue(plan)
+        plan_gap = 1 - revenue / earned if earned > 0 else None
         terms = self._gap_terms(measures, revenue)
         warmup, _ = self._times(cluster)
         times = _latencies(windows)
@@ -359,12 +365,6 @@ class Study:
             | dict(vars(measures))
             | {f"latency_{name}": rows[:-1] for name, rows in times.items()},
         )
-
-    def _plan_gap(self, planned: Point, revenue: Floats) -> Floats | None:
-        """Return by replication the share lost of what the plan's fluid point earns."""
-        rates = rates_of(self.instance)
-        value = PROGRAMS[self.target.scheme][1](rates).revenue(rates, planned)
-        return 1 - revenue / value if value > 0 else None
 
     def _gap_terms(self, measures: Measures, revenue: Floats) -> dict[str, Floats]:
         """Return the terms of (D11) by replication, money/s per GPU."""
