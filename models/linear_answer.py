@@ -12,7 +12,6 @@ import pyomo.environ as pyo
 
 from gnr.arrays import Floats
 from gnr.models.solver import Matrices, Outcome, Status, matrices, optimize, optimize_scaled
-from gnr.models.verification import ACCEPTED_ERROR
 
 NOTICEABLE = 1e-7
 """Reduced cost or multiplier, relative to its magnitude, that counts as more than rounding."""
@@ -50,10 +49,13 @@ class Solved:
     answer: Answer | None = None
 
 
-def solve_verified(model: Any, largest: Callable[[Outcome], Floats]) -> Solved:
+def solve_verified(
+    model: Any, largest: Callable[[Outcome, Matrices], Floats], accepted: float
+) -> Solved:
     """Solve a program, in equilibrated form where the first answer does not stand up.
 
-    `largest` returns upper bounds of the columns at an outcome, as `answer` wants them.
+    `largest` returns upper bounds of the columns for an outcome, as `answer` wants them;
+    `accepted` is the largest error with which an answer is believed.
     """
     solved = Solved(Status.LIMIT, Outcome(Status.LIMIT))
     for attempt in (optimize, optimize_scaled):
@@ -61,20 +63,20 @@ def solve_verified(model: Any, largest: Callable[[Outcome], Floats]) -> Solved:
         solved = Solved(outcome.status, outcome)
         if outcome.status is not Status.OPTIMAL:
             continue
-        found = answer(model, outcome, largest(outcome))
-        if found.error <= ACCEPTED_ERROR:
+        program = matrices(model)
+        found = answer(program, outcome, largest(outcome, program))
+        if found.error <= accepted:
             return Solved(outcome.status, outcome, found)
         solved = Solved(Status.LIMIT, outcome)
     return solved
 
 
-def answer(model: Any, outcome: Outcome, largest: Floats | float) -> Answer:
+def answer(program: Matrices, outcome: Outcome, largest: Floats | float) -> Answer:
     """Return the answer of the solver with a bound on its error, found without the solver.
 
     `largest` are upper bounds of the columns, shape ``(columns,)``, that every feasible point
     keeps: a violated dual constraint hides at most its violation times that.
     """
-    program = matrices(model)
     values = np.array([outcome.values.get(column, 0.0) for column in program.columns])
     duals = np.array([outcome.duals.get(row, 0.0) for row in program.rows])
     error, bound = _errors(program, values, duals, largest)

@@ -21,7 +21,10 @@ from gnr.models.penalties import Box, Curved, charge
 from gnr.models.solver import Outcome, Status
 
 TOLERANCE = 1e-8
-"""Largest distance of the bound from the value, relative to revenue plus penalties."""
+"""Largest distance of the bound from the value, and largest error of a program that is solved.
+
+Relative to the revenue that could be had without these penalties, or to revenue plus penalties.
+"""
 
 MOST_PROGRAMS = 2_000
 """Programs after which a search gives up."""
@@ -96,14 +99,13 @@ def search(
     relaxed = solve()
     if relaxed.answer is None:
         return Found(relaxed)
-    start = worth(relaxed.outcome)
-    size = abs(start.revenue) + abs(relaxed.answer.bound - start.revenue)
-    allowed = TOLERANCE * (size or 1.0)
+    revenue = worth(relaxed.outcome).revenue
+    allowed = TOLERANCE * revenue
     if not curved:
         return Found(relaxed, relaxed.answer.bound, allowed)
-    boxes = _first_boxes(model, curved, solve, worth, relaxed)
+    boxes = _first_boxes(model, curved, solve, worth, relaxed, allowed)
     if boxes is None:
-        return Found(replace(relaxed, status=Status.LIMIT))
+        return Found(Solved(Status.LIMIT, relaxed.outcome))
     number = count()
     waiting = [(-relaxed.answer.bound, next(number), boxes)]
     for _ in range(MOST_PROGRAMS):
@@ -120,7 +122,7 @@ def search(
         own = min(solved.answer.bound, -above)
         bound = max([own, *(-key for key, _, _ in waiting[:1])])
         found = worth(solved.outcome)
-        allowed = TOLERANCE * max(size, abs(found.revenue) + abs(found.penalty))
+        allowed = TOLERANCE * max(revenue, found.revenue + found.penalty)
         if bound - found.value <= allowed:
             return _settled(curved, boxes, solve, worth, Found(solved, bound, allowed))
         for halves in _refined(curved, boxes, solved.outcome):
@@ -198,6 +200,7 @@ def _first_boxes(
     solve: Callable[[], Solved],
     worth: Callable[[Outcome], Worth],
     relaxed: Solved,
+    allowed: float,
 ) -> Boxes | None:
     """Return boxes that the optimum lies in; None if no plan has a finite penalty.
 
@@ -212,7 +215,7 @@ def _first_boxes(
         return None
     serving = _mean([most.outcome for _, most in ends])
     known = max(worth(serving).value, worth(relaxed.outcome).value)
-    most = (1 + MARGIN) * (relaxed.answer.bound - known)
+    most = (1 + MARGIN) * (relaxed.answer.bound - known) + allowed
     if most == float("inf"):
         return None
     return tuple(

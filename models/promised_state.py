@@ -2,20 +2,21 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pyomo.environ as pyo
 
 from gnr.arrays import Floats
-from gnr.models import programs
+from gnr.models import programs, verification
 from gnr.models.linear_answer import Answer, Solved, prefer, solve_verified
 from gnr.models.penalties import add_penalty, charge, curved_penalties
-from gnr.models.penalty_search import Worth, search
+from gnr.models.penalty_search import TOLERANCE, Worth, search
 from gnr.models.point import Multipliers, Point, Program
 from gnr.models.promises import FIELDS, Promise, add_promise, scaled_bound
 from gnr.models.read_off import every_gpu_prefills
-from gnr.models.solver import Outcome, Status, matrices
+from gnr.models.solver import Matrices, Outcome, Status
 from gnr.plan import Occupancy
 from gnr.slis.affine import Affine
 from gnr.slis.indicator import Form
@@ -80,8 +81,10 @@ def optimum(build: Any, program: Program, promises: Sequence[Promise]) -> Promis
     model = build_program(build, program, promises)
     curved = curved_penalties(model, promises)
 
+    accepted = TOLERANCE if curved else verification.ACCEPTED_ERROR
+
     def solve() -> Solved:
-        return solve_verified(model, lambda outcome: largest_values(model, program, outcome))
+        return solve_verified(model, partial(largest_values, model, program), accepted)
 
     def worth(outcome: Outcome) -> Worth:
         return _worth(program, promises, point_of(model, outcome, program))
@@ -105,7 +108,9 @@ def _worth(program: Program, promises: Sequence[Promise], point: Point) -> Worth
     return Worth(program.revenue(point), sum(each.penalty(point) for each in promises))
 
 
-def largest_values(model: Any, program: Program, outcome: Outcome) -> Floats:
+def largest_values(
+    model: Any, program: Program, outcome: Outcome, compiled: Matrices
+) -> Floats:
     """Return bounds that every point better than `outcome` keeps, by column of the matrices.
 
     No penalty can then be more than the difference of the objective to the largest revenue.
@@ -137,7 +142,7 @@ def largest_values(model: Any, program: Program, outcome: Outcome) -> Floats:
     for name, values in most.items():
         for i, data in getattr(model, name).items():
             by_data[id(data)] = float(values[i])
-    return np.array([by_data[id(data)] for data in matrices(model).columns])
+    return np.array([by_data[id(data)] for data in compiled.columns])
 
 
 def point_of(model: Any, outcome: Outcome, program: Program) -> Point:

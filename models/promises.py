@@ -76,11 +76,15 @@ class Promise:
             return 0.0
         value = self.value(point)
         if np.isnan(value):
-            # The limit: what nobody is served for is free if nobody waits for it either.
-            return float("inf") if float(self.form.numerator.at(point)) > 0 else 0.0
+            return self._penalty_of_nothing(point)
         if self.indicator.best is not None:
             value = float(self.indicator.best(self.scope)) - value
         return self.sli.penalty_weight * value
+
+    def _penalty_of_nothing(self, point: Point) -> float:
+        """Return the penalty where D = 0, its limit: none only if N = 0 too."""
+        form = self.form
+        return float("inf") if not form.auxiliaries and form.numerator.at(point) > 0 else 0.0
 
 
 def promises_of(
