@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from gnr.models.frontiers import frontier as frontier
     from gnr.models.promise_map import frontier_map as frontier_map
     from gnr.models.steady_state import solve as solve
+    from gnr.models.sweeps import sweep as sweep
     from gnr.network import build_network as build_network
     from gnr.plan import Plan as Plan
     from gnr.proofs.proving import prove as prove
@@ -42,6 +43,7 @@ _HOMES = {
     "prove": "gnr.proofs.proving",
     "simulate": "gnr.validation.studies.simulation",
     "solve": "gnr.models.steady_state",
+    "sweep": "gnr.models.sweeps",
 }
 
 __all__ = [
@@ -58,6 +60,7 @@ __all__ = [
     "prove",
     "simulate",
     "solve",
+    "sweep",
 ]
 
 

@@ -28,21 +28,50 @@ def apply_override(data: dict[str, Any], override: str) -> dict[str, Any]:
     InputError
         If the text has no ``=``, or the path leads nowhere.
     """
+    option = f"--set {override}"
     path, equals, text = override.partition("=")
     if not equals or not path.strip() or not text.strip() or "\n" in override:
-        raise _error("set-syntax", override, "must be path=value", "as in gpu.batch_slots=32")
+        raise _error(
+            "set-syntax", f"--set {override}", "must be path=value", "as in gpu.batch_slots=32"
+        )
     changed = copy.deepcopy(data)
+    *inner, last = locate(data, path, option)
     node: Any = changed
+    for key in inner:
+        node = node[key]
+    node[last] = _parse_value(text.strip())
+    return changed
+
+
+def locate(data: dict[str, Any], path: str, option: str) -> tuple[str | int, ...]:
+    """Return the keys that lead to a value of the raw instance `data`; the last need not exist.
+
+    Parameters
+    ----------
+    data
+        The parsed file.
+    path
+        As in `apply_override`.
+    option
+        What the user typed, for messages.
+
+    Raises
+    ------
+    InputError
+        If the path leads nowhere.
+    """
+    node: Any = data
+    keys: list[str | int] = []
     rest = re.sub(r"^(\w+)\[(\d+)\]", r"\1.\2", path.strip())  # as error messages write it
     while True:
-        key, rest = _next_key(node, rest, override)
+        key, rest = _next_key(node, rest, option)
+        keys.append(key)
         if not rest:
-            node[key] = _parse_value(text.strip())
-            return changed
-        node = _descend(node, key, override)
+            return tuple(keys)
+        node = _descend(node, key, option)
 
 
-def _next_key(node: Any, path: str, override: str) -> tuple[str | int, str]:
+def _next_key(node: Any, path: str, option: str) -> tuple[str | int, str]:
     """Split the next step off `path`; array elements may have dots in their names."""
     if not isinstance(node, list):
         key, _, rest = path.partition(".")
@@ -56,9 +85,7 @@ def _next_key(node: Any, path: str, override: str) -> tuple[str | int, str]:
         return int(key), rest
     near = suggest(key, list(names))
     known = f"did you mean {near}?" if near else f"known: {', '.join(names) or 'none'}"
-    raise _error(
-        "set-unknown-path", override, f"no element {key!r} here", f"{known} (or its index)"
-    )
+    raise _error("set-unknown-path", option, f"no element {key!r} here", f"{known} (or its index)")
 
 
 def _label(element: Any) -> str:
@@ -70,7 +97,7 @@ def _label(element: Any) -> str:
     return label if isinstance(label, str) else ""
 
 
-def _descend(node: Any, key: str | int, override: str) -> Any:
+def _descend(node: Any, key: str | int, option: str) -> Any:
     if isinstance(node, list):
         found = node[int(key)]
     else:
@@ -80,10 +107,10 @@ def _descend(node: Any, key: str | int, override: str) -> Any:
             known = f"did you mean {near}?" if near else f"known: {', '.join(node)}"
             if key == "slis":
                 known = "the file promises nothing; for example --set " + SOME_PROMISE
-            raise _error("set-unknown-path", override, f"there is no table {key!r}", known)
+            raise _error("set-unknown-path", option, f"there is no table {key!r}", known)
     if not isinstance(found, dict | list):
         raise _error(
-            "set-unknown-path", override, f"{key!r} is a value, not a table", "shorten the path"
+            "set-unknown-path", option, f"{key!r} is a value, not a table", "shorten the path"
         )
     return found
 
@@ -95,5 +122,5 @@ def _parse_value(text: str) -> Any:
         return text
 
 
-def _error(check: str, override: str, message: str, remedy: str) -> InputError:
-    return InputError([Problem(check, f"--set {override}", "", message, remedy)])
+def _error(check: str, option: str, message: str, remedy: str) -> InputError:
+    return InputError([Problem(check, option, "", message, remedy)])

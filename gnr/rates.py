@@ -170,22 +170,27 @@ def compute_rates(
 
 def rates_of(instance: Instance) -> Rates:
     """Return the rates of one instance; class arrays have shape ``(classes,)``."""
+    return compute_rates(**parameters_of(instance))
+
+
+def parameters_of(instance: Instance) -> dict[str, Quantity]:
+    """Return the arguments of `compute_rates`; class arrays have shape ``(classes,)``."""
     import numpy as np
 
     def column(field: str) -> Any:
         return np.array([float(getattr(each, field)) for each in instance.classes])
 
     time = instance.gpu.iteration_time
-    return compute_rates(
-        batch_slots=float(instance.gpu.batch_slots),
-        chunk_tokens=float(instance.gpu.chunk_tokens),
-        base=float(time.base),
-        per_chunk_token=float(time.per_chunk_token),
-        decode_only=float(time.decode_only),
-        prompt_price=float(instance.prices.prompt_token),
-        output_price=float(instance.prices.output_token),
-        prompt_tokens=column("prompt_tokens"),
-        output_tokens=column("output_tokens"),
-        arrival_rate=column("arrival_rate"),
-        patience_rate=column("patience_rate"),
-    )
+    return {
+        "batch_slots": float(instance.gpu.batch_slots),
+        "chunk_tokens": float(instance.gpu.chunk_tokens),
+        "base": float(time.base),
+        "per_chunk_token": float(time.per_chunk_token),
+        "decode_only": float(time.decode_only),
+        "prompt_price": float(instance.prices.prompt_token),
+        "output_price": float(instance.prices.output_token),
+        "prompt_tokens": column("prompt_tokens"),
+        "output_tokens": column("output_tokens"),
+        "arrival_rate": column("arrival_rate"),
+        "patience_rate": column("patience_rate"),
+    }

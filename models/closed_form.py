@@ -5,7 +5,8 @@ are scalars or ``(..., 1)``, and return money/s per GPU, shape ``(...)``. They n
 :math:`\theta_i>0`: instances with a class that never leaves get nan.
 """
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -62,9 +63,9 @@ def separate_value(rates: Rates) -> Floats:
     order = np.argsort(-slope, axis=-1, kind="stable")
     upper, slope = (np.take_along_axis(values, order, axis=-1) for values in (upper, slope))
     most = np.minimum(1.0, upper.sum(axis=-1, keepdims=True))
-    starts = _sum_before(upper)
+    starts = sum_before(upper)
     ends = starts + upper
-    produced_at_start = _sum_before(slope * upper)
+    produced_at_start = sum_before(slope * upper)
 
     def produced(x: Floats) -> Floats:
         """Return C Phi(x) for ``x`` inside its own piece, shape ``(..., classes)``."""
@@ -121,9 +122,7 @@ def two_row_knapsack(
     Notes
     -----
     By duality the value is :math:`\min_{\nu\ge0}\nu S+G(p-\nu)`, G the knapsack with the first
-    row only, which greed solves. That function of :math:`\nu` is convex and piecewise linear:
-    from a bracket of the minimum, the crossing of the two end tangents is tried until it lies
-    on the function.
+    row only, which greed solves. That function of :math:`\nu` is convex and piecewise linear.
     """
     shape = np.broadcast_shapes(profit.shape, weight.shape, upper.shape, (*np.shape(cap), 1))
     count = shape[-1]
@@ -137,11 +136,51 @@ def two_row_knapsack(
         value, used = _greedy(p[rows] - price[:, None], k[rows], room[rows], b[rows])
         return price * limit[rows] + value, limit[rows] - used
 
-    everyone = np.arange(len(p))
-    low, high = np.zeros(len(p)), p.max(axis=1)
-    low_value, low_slope = dual(low, everyone)
-    high_value, high_slope = dual(high, everyone)
-    best = low_value.copy()
+    return lowest(dual, p.max(axis=1)).value.reshape(shape[:-1])
+
+
+class Bracket(NamedTuple):
+    """Where convex piecewise linear functions are least, shape ``(functions,)`` each.
+
+    Attributes
+    ----------
+    at, value
+        A place where the function is least, and its value there.
+    low, high
+        Places on both sides of `at`, with nothing but a line in between; `low` is `at` where the
+        function is least at 0.
+    low_slope, high_slope
+        Slopes there; the first is negative, or `at` is 0.
+    """
+
+    at: Floats
+    value: Floats
+    low: Floats
+    high: Floats
+    low_slope: Floats
+    high_slope: Floats
+
+
+def lowest(function: Callable[[Floats, Any], tuple[Floats, Floats]], most: Floats) -> Bracket:
+    """Return where convex piecewise linear functions of one number are least between 0 and `most`.
+
+    Parameters
+    ----------
+    function
+        Value and a slope at the given places, of the functions with the given numbers.
+    most
+        A place from which the function does not fall, shape ``(functions,)``.
+
+    Notes
+    -----
+    From a bracket of the least value, the crossing of the tangents at its ends is tried until it
+    lies on the function.
+    """
+    everyone = np.arange(len(most))
+    low, high = np.zeros(len(most)), most.copy()
+    low_value, low_slope = function(low, everyone)
+    high_value, high_slope = function(high, everyone)
+    best_at, best = low.copy(), low_value.copy()
     rows = everyone[low_slope < 0]
     for _ in range(ROUNDS):
         if not len(rows):
@@ -151,8 +190,8 @@ def two_row_knapsack(
         at = (low_value[rows] - low_slope[rows] * low[rows] - at_zero) / rise
         at = np.clip(at, low[rows], high[rows])
         tangent = low_value[rows] + low_slope[rows] * (at - low[rows])
-        value, slope = dual(at, rows)
-        best[rows] = value
+        value, slope = function(at, rows)
+        best_at[rows], best[rows] = at, value
         falling = slope < 0
         for side, chosen in (
             ((low, low_value, low_slope), falling),
@@ -161,7 +200,7 @@ def two_row_knapsack(
             for array, new in zip(side, (at, value, slope), strict=True):
                 array[rows[chosen]] = new[chosen]
         rows = rows[value - tangent > 1e-14 * value]
-    return best.reshape(shape[:-1])
+    return Bracket(best_at, best, low, high, low_slope, high_slope)
 
 
 def _greedy(
@@ -173,12 +212,12 @@ def _greedy(
         np.take_along_axis(values, order, axis=1) for values in (profit, weight, upper)
     )
     need = weight * np.where(profit > 0, upper, 0.0)
-    left = capacity[:, None] - _sum_before(need)
+    left = capacity[:, None] - sum_before(need)
     taken = np.clip(left, 0.0, need) / weight
     return (profit * taken).sum(axis=1), taken.sum(axis=1)
 
 
-def _sum_before(values: Floats) -> Floats:
+def sum_before(values: Floats) -> Floats:
     """Return the sum of all earlier entries along the last axis; no cancellation."""
     sums = np.zeros_like(values)
     np.cumsum(values[..., :-1], axis=-1, out=sums[..., 1:])

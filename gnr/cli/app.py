@@ -23,6 +23,7 @@ from gnr.cli import (
     prove_verb,
     simulate_verb,
     solve_verb,
+    sweep_verb,
 )
 from gnr.cli.console import ExitCode, report_crash, report_problems, report_system_error
 from gnr.errors import InputError, NoOptimumError, Problem
@@ -39,6 +40,7 @@ app.command("new", short_help="Write an instance file to start from.")(new_verb.
 app.command("check", short_help="Check instance files; tell their load.")(check_verb.check)
 app.command("solve", short_help="Find the optimal plan and its prices.")(solve_verb.solve)
 app.command("draw", short_help="Draw the network with the optimal flows.")(draw_verb.draw)
+app.command("sweep", short_help="Vary parameters; see what binds where.")(sweep_verb.sweep)
 app.command("prove", short_help="Check the theory step by step, or for an instance.")(
     prove_verb.prove
 )

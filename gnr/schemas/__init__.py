@@ -22,6 +22,7 @@ from gnr.router_export import RouterPlan, VllmPriorities
 from gnr.simulation import Simulation
 from gnr.slis import INDICATORS
 from gnr.survey import Survey
+from gnr.sweep_result import Sweep
 from gnr.verdicts import ClaimList, ProofReport
 
 
@@ -72,6 +73,7 @@ DOCUMENTS: dict[str, type[BaseModel]] = {
     "compare-random": Survey,
     "frontier": Frontier,
     "frontier-map": FrontierMap,
+    "sweep": Sweep,
     "prove": ProofReport,
     "prove-list": ClaimList,
     "prove-instance": Coverage,

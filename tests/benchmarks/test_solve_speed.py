@@ -16,6 +16,7 @@ from gnr.models import closed_form
 from gnr.models.programs import bundled_program
 from gnr.models.solver import optimize
 from gnr.models.steady_state import solve
+from gnr.models.sweeps import sweep
 from gnr.models.warm_program import WarmProgram
 from gnr.rates import Rates, compute_rates, rates_of
 from gnr.reading import build, load
@@ -216,3 +217,11 @@ def walk_of(instance: Instance, steps: int) -> Iterator[Instance]:
             }
         )
         yield instance
+
+
+def test_a_map_of_40_000_points_takes_at_most_3_s() -> None:
+    instance = load("two-class")
+    vary = ["gpu.batch_slots=2:201", "gpu.iteration_time.per_chunk_token=1e-5:1e-3:200:log"]
+    figures = take_turns({"gnr.sweep_s": lambda: sweep(instance, vary)}, 7)
+    keep("sweep of 200 x 200 points", figures)
+    assert figures["gnr.sweep_s"] <= 3

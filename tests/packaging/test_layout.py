@@ -17,7 +17,8 @@ DOMAIN = {
     "errors", "exact_factors", "exact_lp", "exact_rates", "frontier_result", "instance",
     "instance_text", "network",
     "overrides", "plan", "provenance", "rates", "reading", "result", "router_export",
-    "schema_errors", "simulation", "slis", "survey", "verdicts", "_version",
+    "schema_errors", "simulation", "slis", "survey", "sweep_result", "varying", "verdicts",
+    "_version",
 }  # fmt: skip
 """The domain modules of `gnr/`; the others are ways in."""
 PUBLIC = {
@@ -81,6 +82,7 @@ SUMMARIES = {
     "gnr.comparison": "gnr.comparison_summary",
     "gnr.survey": "gnr.comparison_summary",
     "gnr.frontier_result": "gnr.frontier_summary",
+    "gnr.sweep_result": "gnr.sweep_summary",
     "gnr.verdicts": "gnr.proof_summary",
     "gnr.coverage": "gnr.proof_summary",
 }

@@ -1,0 +1,183 @@
+"""Optima at all points of a grid: closed forms where they apply, re-solves elsewhere."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gnr.arrays import Flags, Floats
+from gnr.instance import Instance
+from gnr.models.closed_optimum import (
+    ClosedOptimum,
+    bundled_optimum,
+    prefill_cap,
+    separate_optimum,
+)
+from gnr.models.point import Point
+from gnr.models.promises import Promise, promises_of
+from gnr.models.solver import Status
+from gnr.models.warm_program import WarmOptimum, WarmProgram
+from gnr.rates import Rates, rates_of
+from gnr.varying import Parameter, plain, points_of, rates_over
+
+CLOSED = {"bundled": bundled_optimum, "separate": separate_optimum}
+"""Closed optimum of each pricing scheme."""
+
+PROMISED = "mean_tpot"
+"""The kind of promise that the closed forms can keep: it caps X (eq. D7)."""
+
+USED_UP = 1e-7
+"""Relative distance at which a capacity counts as used up at a re-solved point."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Numbers of all points, shape ``(points,)`` each; nan where there is none.
+
+    Attributes
+    ----------
+    rates
+        Rates at the points; class arrays of shape ``(points, classes)`` or ``(classes,)``.
+    columns
+        Arrays by the names of `gnr.sweep_result.UNITS`.
+    binding, method
+        What is short, and how it was solved.
+    complete
+        Whether no point is missing.
+    """
+
+    rates: Rates
+    columns: dict[str, Floats]
+    binding: Any
+    method: Any
+    complete: bool
+
+
+def solve_grid(
+    instance: Instance,
+    parameters: Sequence[Parameter],
+    progress: Callable[[int], None] = lambda done: None,
+) -> Grid:
+    """Return the optima of an instance at all points of a grid, the last axis running fastest.
+
+    `progress` is told how many points are done. An interrupt leaves the others out.
+    """
+    rates = rates_over(instance, parameters)
+    cap = _cap(rates, instance)
+    found = CLOSED[instance.prices.scheme](rates, cap)
+    binding = np.where(cap < 0, "infeasible", _closed_binding(found, cap)).astype(object)
+    grid = Grid(rates, _columns(rates, found), binding, _closed_method(rates, instance), True)
+    left = np.flatnonzero(np.isnan(found.revenue_rate) & ~(cap < 0))
+    grid.binding[left], grid.method[left] = "missing", "re-solved"
+    data, points, program = plain(instance), points_of(parameters), WarmProgram()
+    try:
+        for done, at in enumerate(left.tolist()):
+            for parameter, value in zip(parameters, points[at], strict=True):
+                parameter.put(data, value)
+            here = Instance.model_validate(data)
+            _enter(grid, at, here, program.optimum(here))
+            progress(len(points) - len(left) + done + 1)
+    except KeyboardInterrupt:
+        return Grid(rates, grid.columns, grid.binding, grid.method, False)
+    return grid
+
+
+def per_point(rates: Rates, values: Any) -> Floats:
+    """Return a GPU figure as one number for each point."""
+    shape = np.broadcast_shapes(np.shape(values), rates.full_prefill.shape)
+    return np.array(np.broadcast_to(values, shape)[..., 0])
+
+
+def _cap(rates: Rates, instance: Instance) -> Floats:
+    """Return the largest X that the promises let; nan where that is not all they ask."""
+    cap = per_point(rates, 1.0)
+    for sli in instance.slis:
+        kept = sli.kind == PROMISED and sli.at_most is not None
+        bound = prefill_cap(rates, sli.at_most) if kept and sli.at_most else np.nan
+        cap = np.where(cap < 0, cap, np.minimum(cap, bound))
+    return cap
+
+
+def _closed_binding(found: ClosedOptimum, cap: Floats) -> Any:
+    decode, prefill = found.decode_price > 0, found.prefill_price > 0
+    return _words(decode, prefill & (cap >= 1), prefill & (cap < 1))
+
+
+def _words(decode: Flags, prefill: Flags, promise: Flags) -> Any:
+    """Return what is short at each point in words."""
+    parts = (("decode", decode), ("prefill", prefill), ("promise", promise))
+    words = np.full(np.shape(decode), "", dtype=object)
+    for name, short in parts:
+        words = words + np.where(short, np.where(words == "", name, f" + {name}"), "")
+    return np.where(words == "", "none", words)
+
+
+def _closed_method(rates: Rates, instance: Instance) -> Any:
+    if instance.prices.scheme == "separate":
+        return np.full(len(rates.full_prefill), "closed form (D5)", dtype=object)
+    above = per_point(rates, rates.mixing_cost) >= 0
+    return np.where(above, "closed form (D4)", "closed form (D12)").astype(object)
+
+
+def _columns(rates: Rates, found: ClosedOptimum) -> dict[str, Floats]:
+    """Return the numbers of closed optima, solo slots filled first (10.1(d))."""
+    slots, mixed, solo, ratio = (
+        per_point(rates, each)
+        for each in (rates.batch_slots, rates.mixed_time, rates.solo_time, rates.speed_ratio)
+    )
+    used, work = found.mixed_share, found.decode_work
+    on_solo = np.minimum(work / ratio, slots * (1 - used))
+    on_mixed = work - ratio * on_solo
+    tokens = on_mixed / mixed + on_solo / solo
+    slot_time = mixed * (slots - 1) * used + solo * slots * (1 - used)
+    token_mean = np.divide(
+        on_mixed + on_solo, tokens, where=tokens > 0, out=np.full_like(used, np.nan)
+    )
+    return {
+        "revenue_rate": np.array(found.revenue_rate),
+        "mixed_share": np.array(used),
+        "tpot_capacity": slot_time / (slots - used),
+        "tpot_token_mean": token_mean,
+        "speed_ratio": ratio,
+        "speed_threshold": (slots - 1) / slots,
+        "decode_price": np.array(found.decode_price),
+        "prefill_price": np.array(found.prefill_price),
+    }
+
+
+def _enter(grid: Grid, at: int, instance: Instance, optimum: WarmOptimum) -> None:
+    """Write an optimum into the place of its point; what is short is what is used up."""
+    if optimum.point is None:
+        infeasible = optimum.status is Status.INFEASIBLE
+        grid.binding[at] = "infeasible" if infeasible else "undecided"
+        return
+    rates, point = rates_of(instance), optimum.point
+    used, mixed, solo = (
+        float(each.sum()) for each in (point.prefill, point.mixed_decode, point.solo_decode)
+    )
+    slots, tokens = rates.batch_slots, mixed / rates.mixed_time + solo / rates.solo_time
+    slot_time = rates.mixed_time * (slots - 1) * used + rates.solo_time * slots * (1 - used)
+    found = {
+        "revenue_rate": optimum.revenue_rate,
+        "mixed_share": used,
+        "tpot_capacity": slot_time / (slots - used),
+        "tpot_token_mean": (mixed + solo) / tokens if tokens > 0 else np.nan,
+    }
+    for name, value in found.items():
+        grid.columns[name][at] = value
+    capacity = rates.speed_ratio * slots
+    spent = mixed + rates.speed_ratio * solo + rates.mixing_cost * used
+    grid.binding[at] = _words(
+        np.array(spent >= (1 - USED_UP) * capacity),
+        np.array(used >= 1 - USED_UP),
+        np.array(any(_tight(each, point) for each in promises_of(instance, rates))),
+    ).item()
+
+
+def _tight(promise: Promise, point: Point) -> bool:
+    """Tell whether a promise is kept with nothing to spare."""
+    if not promise.hard:
+        return False
+    value, bound = promise.value(point), promise.bound
+    return abs(value - bound) <= USED_UP * max(abs(bound), abs(value), 1e-3)
