@@ -154,6 +154,7 @@ def test_no_plan_on_a_grid_is_worth_more_and_the_plan_is_one(
     best = value(solution)
     z = np.array([[getattr(each, name) for each in solution.classes] for name in FIELDS]).ravel()
     eta, top = soft_oracle.indicator(data, kind, owner, z), float(kind == "proportional_share")
+    eta = top if np.isnan(eta) else eta  # a class that is shut out costs nothing
 
     def worth(revenue: float, indicator: float) -> float:
         return revenue - weight * (top - indicator if top else indicator)
@@ -286,7 +287,7 @@ def test_where_nobody_is_served_waiting_has_no_finite_penalty() -> None:
 
 def test_a_penalty_does_not_depend_on_the_currency() -> None:
     data = random_data(np.random.default_rng(4), classes=3)
-    data["slis"] = [{"kind": "mean_ttft", "penalty_weight": 1.0}]
+    data["slis"] = [{"kind": "mean_ttft", "class": "class-0", "penalty_weight": 1.0}]
     worth = gnr.solve(build(data, "x.toml")).revenue_rate
     data["slis"][0]["penalty_weight"] = worth
     found = value(gnr.solve(build(data, "x.toml")))
