@@ -13,10 +13,12 @@ from gnr.models.point import Point
 from gnr.models.promises import Promise, promises_of
 from gnr.models.steady_state import solve
 from gnr.plan import Occupancy
+from gnr.proofs.certificate_checker import DIRECTIONS
 from gnr.rates import rates_of
 from gnr.result import Solution
 from gnr.slis import INDICATORS
 from gnr.slis.indicator import Scope
+from oracles.format_oracle import KINDS
 
 FORMS = [
     (kind, scope, direction)
@@ -145,6 +147,12 @@ def test_classes_that_never_leave_have_no_queue_in_a_form(kind: str) -> None:
     rates = replace(rates_of(small_cluster(TWO)), patience_rate=np.array([0.5, 0.0]))
     form = INDICATORS[kind].form(Scope(rates))
     assert {i for _, i in form.numerator.coefficients} == {0}
+
+
+def test_every_kind_is_restated_by_the_oracle_of_files_and_by_the_certificate_checker() -> None:
+    assert set(KINDS) == set(INDICATORS)
+    exact = {kind for kind, each in INDICATORS.items() if not each.needs_fair_shares}
+    assert set(DIRECTIONS) == exact
 
 
 def test_fair_shares_are_those_of_the_demands() -> None:
