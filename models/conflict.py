@@ -47,7 +47,7 @@ def find_conflict(build: Any, program: Program, promises: Sequence[Promise]) -> 
         None if the program is infeasible without any promise.
     """
     hard = [each for each in promises if each.hard]
-    if not _feasible(build, program, ()):
+    if _kept(build, program, (), ()) is None:
         return None
     together = _smallest(build, program, hard)
     keepable = [
@@ -88,25 +88,59 @@ def nearest(
     if best is None:
         return None
     for bound in _outward(promise, best):
-        if _feasible(build, program, [*others, _with_bound(promise, bound)]):
+        if _solved(build, program, [*others, _with_bound(promise, bound)]):
             return bound
     return None
 
 
 def _smallest(build: Any, program: Program, promises: Sequence[Promise]) -> Sequence[Promise]:
-    """Return the fewest promises that cannot be kept together, the first such in file order."""
+    """Return the fewest promises that cannot be kept together, the first such in file order.
+
+    A plan that keeps some promises often keeps others too: sets of those need no program.
+    """
+    known: list[set[str]] = []
     for count in range(1, len(promises)):
         for some in combinations(promises, count):
-            if not _feasible(build, program, some):
+            if any(all(each.label in kept for each in some) for kept in known):
+                continue
+            kept = _kept(build, program, some, promises)
+            if kept is None:
                 return some
+            known.append(kept)
     return promises
 
 
-def _feasible(build: Any, program: Program, promises: Sequence[Promise]) -> bool:
-    """Whether the promises can be kept together, as far as the solver can tell."""
+def _kept(
+    build: Any, program: Program, wanted: Sequence[Promise], promises: Sequence[Promise]
+) -> set[str] | None:
+    """Return the labels of promises kept by a plan that keeps those wanted; None if none does.
+
+    Where the solver cannot tell, those wanted count as kept.
+    """
+    demands = promised_state.demanded(program, wanted)
+    model = promised_state.build_program(build, demands, wanted)
+    labels, status = {each.label for each in wanted}, Status.LIMIT
+    for attempt in (optimize, optimize_scaled):
+        outcome = attempt(model)
+        status = outcome.status
+        if status is Status.OPTIMAL:
+            point = promised_state.point_of(model, outcome, demands)
+            return labels | {each.label for each in promises if _keeps(point, each)}
+    return None if status is Status.INFEASIBLE else labels
+
+
+def _keeps(point: Point, promise: Promise) -> bool:
+    """Whether a plan keeps a promise, without any tolerance."""
+    if promise.form.empty_decode_buffer and point.decode_queue.any():
+        return False
+    value = promise.value(point)
+    return value <= promise.bound if promise.direction == "at_most" else value >= promise.bound
+
+
+def _solved(build: Any, program: Program, promises: Sequence[Promise]) -> bool:
+    """Whether there is an optimum that stands up to verification."""
     demands = promised_state.demanded(program, promises)
-    found = promised_state.optimum(build, demands, promises)
-    return found.status is not Status.INFEASIBLE
+    return promised_state.optimum(build, demands, promises).status is Status.OPTIMAL
 
 
 def _best(
@@ -168,4 +202,7 @@ def _outward(promise: Promise, value: float) -> Iterator[float]:
     rounded = known.quantize(unit, rounding=rounding)
     for step in range(MOST_ROUNDINGS):
         bound = float(rounded + looser * (2**step - 1) * unit)
-        yield min(max(bound, promise.indicator.lowest), promise.indicator.highest)
+        possible = min(max(bound, promise.indicator.lowest), promise.indicator.highest)
+        yield possible
+        if possible != bound:
+            return

@@ -1,6 +1,6 @@
 """The optimal steady state under promises and penalties (eq. P49)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -180,10 +180,10 @@ def _multipliers(
         outcome.dual(model.prefill_balance, rates.classes),
         outcome.dual(model.decode_balance, rates.classes),
     )
-    added = np.array(
-        [_arrival_slope(model, outcome, promises, point, i) for i in range(rates.classes)]
-    )
-    found = replace(found, marginal_value=found.marginal_value + added)
+    moved = {k: each for k, each in enumerate(promises) if _follows_arrivals(each)}
+    if moved:  # each class costs the forms anew: quadratic in the classes
+        added = [_arrival_slope(model, outcome, moved, point, i) for i in range(rates.classes)]
+        found = replace(found, marginal_value=found.marginal_value + np.array(added))
     if not every_gpu_prefills(point):
         return found
     return replace(
@@ -193,15 +193,25 @@ def _multipliers(
     )
 
 
+def _follows_arrivals(promise: Promise) -> bool:
+    """Whether an arrival rate stands in the form of a promise, or in what its penalty is from."""
+    rates = promise.scope.rates
+    doubled = replace(promise.scope, rates=replace(rates, arrival_rate=2 * rates.arrival_rate))
+    best = promise.indicator.best
+    return promise.indicator.form(doubled) != promise.form or (
+        best is not None and bool(best(doubled) != best(promise.scope))
+    )
+
+
 def _arrival_slope(
-    model: Any, outcome: Outcome, promises: Sequence[Promise], point: Point, i: int
+    model: Any, outcome: Outcome, promises: Mapping[int, Promise], point: Point, i: int
 ) -> float:
     """Return what one more arrival of class `i` is worth by the rows of promises, money/request.
 
     Those rows are affine in the arrival rate, so that a finite difference is exact.
     """
     slope = 0.0
-    for k, promise in enumerate(promises):
+    for k, promise in promises.items():
         rates = promise.scope.rates
         more = np.array(rates.arrival_rate)
         more[i] *= 2

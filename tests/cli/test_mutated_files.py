@@ -10,13 +10,15 @@ import pytest
 from gnr.cli.app import run
 from gnr.errors import InputError
 from gnr.reading import load, shipped_instances
-from oracles.format_oracle import has_sane_magnitudes, is_valid
+from gnr.slis import INDICATORS
+from oracles.format_oracle import KINDS, has_sane_magnitudes, is_valid
 
 TEXTS = [file.read_text() for file in shipped_instances().values()]
 PROMISES = (
     'kind = "token_tpot"\nat_most = 0.03\nclass = "decode-heavy"',
     'kind = "mean_tpot"\nat_most = 0.03',
     'kind = "mean_ttft"\nat_most = 30',
+    'kind = "proportional_share"\nat_least = 0.3\nclass = "decode-heavy"',
 )
 TEXTS += [
     shipped_instances()["two-class"].read_text() + f"\n[[slis]]\n{promise}\n"
@@ -31,6 +33,18 @@ KEYS = (
     "notes", "title", "base", "slis", "gpu", "class", "name", "at_most", "at_least",
     "penalty_weight", "patience_rate", "memory", "length_law", "x",
 )  # fmt: skip
+
+
+def test_restated_kinds_are_those_of_the_program() -> None:
+    """Were the oracle behind, it would refuse what is right."""
+    assert {
+        kind: (each.directions, each.scopes, each.highest, each.needs_patience)
+        for kind, each in INDICATORS.items()
+    } == {
+        kind: (tuple(sorted(directions)) if len(directions) > 1 else directions, *rest)
+        for kind, (directions, *rest) in KINDS.items()
+    }
+    assert all(each.lowest == 0 for each in INDICATORS.values())
 
 
 def mutate(text: str, rng: random.Random) -> bytes:

@@ -1,0 +1,59 @@
+"""Promises in words: the side that loosens is priced, nothing is made up where nothing is known."""
+
+import pytest
+
+import gnr
+from gnr.promise_facts import holds_back, planned_words, price_sentences, quantity, slope_of
+from gnr.result import MarginalRanges, Solution
+
+PROMISES = (
+    'slis=[{kind="mean_tpot", at_most=0.023}, {kind="throughput", at_least=0.5}, '
+    '{kind="mean_ttft", class="prefill-heavy", penalty_weight=2}]'
+)
+
+
+@pytest.fixture(scope="module")
+def solution() -> Solution:
+    return gnr.solve(gnr.load("two-class", PROMISES))
+
+
+def with_ends(solution: Solution, **ends: tuple[float, float]) -> Solution:
+    assert solution.unique is not None
+    ranges = MarginalRanges(marginals=ends)
+    unique = solution.unique.model_copy(update={"ranges": ranges})
+    return solution.model_copy(update={"unique": unique})
+
+
+def test_where_prices_have_two_sides_the_looser_side_is_told(solution: Solution) -> None:
+    """Raising an upper bound is to its right, lowering a lower bound to its left."""
+    kink = with_ends(solution, mean_tpot=(3.0, 8.0), throughput=(-9.0, -2.0))
+    fast, busy, _ = kink.promises
+    assert slope_of(kink, fast) == 3
+    assert slope_of(kink, busy) == 2
+
+
+def test_a_promise_that_costs_nothing_is_not_said_to_earn(solution: Solution) -> None:
+    fast, busy, slow = solution.promises
+    assert [holds_back(solution, each) for each in (fast, busy, slow)] == [True, False, False]
+    told = price_sentences(solution)
+    assert [line.split(":")[0] for line in told[:2]] == ["mean_tpot", "mean_ttft"]
+    assert len(told) == 3, "and what is left after penalties"
+
+
+def test_what_has_no_meaning_is_shown_as_a_dash(solution: Solution) -> None:
+    blank = tuple(each.model_copy(update={"planned": None}) for each in solution.promises)
+    assert "(planned -)" in planned_words(solution.model_copy(update={"promises": blank}))
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "words"),
+    [
+        (0.023, "s", "23 ms"),
+        (4.5, "s", "4.5 s"),
+        (0.0, "s", "0 ms"),
+        (0.9, "fraction of arrivals", "0.9 of arrivals"),
+        (120.0, "tokens per GPU", "120 tokens per GPU"),
+    ],
+)
+def test_values_are_told_with_their_units(value: float, unit: str, words: str) -> None:
+    assert quantity(value, unit) == words
