@@ -12,6 +12,7 @@ plans, and with ``at_least`` :math:`-\max\nu\cdot\min D` and :math:`-\min\nu\cdo
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from math import inf
 
 from gnr.checks import CAPACITIES
 from gnr.exact_lp import LinearProgram, Outcome, Row, maximize
@@ -25,10 +26,13 @@ from gnr.models.point import Point, Program
 from gnr.models.promises import Promise, promises_of
 from gnr.plan import Occupancy
 from gnr.rates import Rates
-from gnr.result import MarginalRanges, Range
+from gnr.result import ClassSolution, MarginalRanges, Range
 
 MOST_CLASSES = 24
 """Classes up to which this is decided; with more, exact elimination would take seconds."""
+
+ROUNDING = 1e-8
+"""Distance of a multiplier from its ends, relative to what it is made of, that is no difference."""
 
 ZERO, ONE = Fraction(0), Fraction(1)
 
@@ -43,16 +47,48 @@ class Settled:
         The best value, money/s per GPU; None if nothing is feasible.
     variables
         By field of `gnr.plan.Occupancy`, whether it takes one value only over all optima.
-    ranges
-        Ends of the multipliers that are not unique.
+    ends
+        Right and left slope of everything that has a price, whether or not they differ.
     """
 
     value: Fraction | None
     variables: Mapping[str, bool]
-    ranges: MarginalRanges
+    ends: MarginalRanges
+
+    @property
+    def ranges(self) -> MarginalRanges:
+        """Ends of the multipliers that are not unique."""
+        gpu = self.ends.gpu_value
+        return MarginalRanges(
+            marginals=_apart(self.ends.marginals),
+            marginal_value=_apart(self.ends.marginal_value),
+            decode_marginal=_apart(self.ends.decode_marginal),
+            gpu_value=gpu if gpu is not None and gpu[0] != gpu[1] else None,
+        )
+
+    def holds(
+        self,
+        rates: Rates,
+        classes: Sequence[ClassSolution],
+        prices: Mapping[str, float | None],
+    ) -> bool:
+        """Whether multipliers in floats lie between their ends.
+
+        Where they do not, rounding has carried the solver across a kink of the value.
+        """
+        money, reward = abs(float(self.value or ZERO)), float(rates.reward.max())
+        reported = [
+            (number, self.ends.marginals[name], money)
+            for name, number in prices.items()
+            if number is not None
+        ]
+        for each in classes:
+            reported.append((each.marginal_value, self.ends.marginal_value[each.name], reward))
+            reported.append((each.decode_marginal, self.ends.decode_marginal[each.name], reward))
+        return all(_between(*each) for each in reported)
 
     def doubt(self, revenue_rate: float) -> str | None:
-        """Return in words how a solver's value differs from the exact one; None if it does not."""
+        """Return in words how a solver's answer differs from the exact one; None if it does not."""
         if self.value is None:
             return "the solver found an optimum, exactly nothing is feasible"
         return told_apart(revenue_rate, self.value)
@@ -82,7 +118,7 @@ def settle(instance: Instance, program: Program, point: Point) -> Settled | None
         return Settled(None, {}, MarginalRanges())
     face = optimal_face(exact, outcome)
     found = _Optimum(exact, outcome, face, names, rates, promises)
-    return Settled(outcome.value, found.variables(), found.ranges())
+    return Settled(outcome.value, found.variables(), found.ends())
 
 
 class _Optimum:
@@ -110,28 +146,29 @@ class _Optimum:
             for field in Occupancy.model_fields
         }
 
-    def ranges(self) -> MarginalRanges:
-        """Return right and left slope of what is not unique."""
-        arrivals = {name: self._arrival(i) for i, name in enumerate(self._names)}
-        everyone: dict[str, Fraction] = {}
-        for i, change in enumerate(arrivals.values()):
+    def ends(self) -> MarginalRanges:
+        """Return right and left slope of everything that has a price."""
+        arrivals = [self._arrival(i) for i in range(len(self._names))]
+        demand: dict[str, Fraction] = {}
+        for rate, change in zip(self._rates.arrival_rate, arrivals, strict=True):
             for row, weight in change.items():
-                everyone[row] = everyone.get(row, ZERO) + self._rates.arrival_rate[i] * weight
-        least, most = self._slopes.ends(everyone)
+                demand[row] = demand.get(row, ZERO) + rate * weight
+        least, most = self._slopes.ends(demand)
         value = self._outcome.value or ZERO
-        gpu = None if most is None else value - most, None if least is None else value - least
-        marginals = {name: self._slopes.ends({name: ONE}) for name in CAPACITIES}
-        marginals |= {each.label: self._price(each) for each in self._promises}
-        decodes = {name: {f"decode_balance[{name}]": ONE} for name in self._names}
+        capacities = [self._slopes.ends({name: ONE}) for name in CAPACITIES]
+        prices = [self._price(each) for each in self._promises]
+        labels = [each.label for each in self._promises]
+        values = [self._slopes.ends(change) for change in arrivals]
+        decodes = [self._slopes.ends({f"decode_balance[{name}]": ONE}) for name in self._names]
         return MarginalRanges(
-            marginals=_apart(marginals),
-            marginal_value=_apart(
-                {name: self._slopes.ends(change) for name, change in arrivals.items()}
+            marginals=_named([*CAPACITIES, *labels], [*capacities, *prices]),
+            marginal_value=_named(self._names, values),
+            decode_marginal=_named(self._names, decodes),
+            gpu_value=_floats(
+                # One more GPU at the same demand is a little less demand for each.
+                None if most is None else value - most,
+                None if least is None else value - least,
             ),
-            decode_marginal=_apart(
-                {name: self._slopes.ends(change) for name, change in decodes.items()}
-            ),
-            gpu_value=_apart({"gpu": gpu}).get("gpu"),
         )
 
     def _arrival(self, i: int) -> dict[str, Fraction]:
@@ -155,7 +192,8 @@ class _Optimum:
         least, most = self._slopes.ends({row_name(promise): ONE})
         smallest, largest = self._extent(promise)
         loosening = (least or ZERO) * largest  # at least 0, for the row is an inequality
-        tightening = None if most is None else most * smallest
+        # A plan in which D is 0 keeps the promise whatever its bound.
+        tightening = ZERO if not smallest else None if most is None else most * smallest
         if promise.direction == "at_most":
             return loosening, tightening
         return None if tightening is None else -tightening, -loosening
@@ -184,13 +222,22 @@ def _over_optima(
     return LinearProgram(aim, {**program.rows, "value": best})
 
 
-def _apart(ends: Mapping[str, tuple[Slope, Slope]]) -> dict[str, Range]:
-    """Return those pairs whose ends differ, in floats."""
-    return {
-        name: (None if one is None else float(one), None if other is None else float(other))
-        for name, (one, other) in ends.items()
-        if one != other
-    }
+def _apart(ends: Mapping[str, Range]) -> dict[str, Range]:
+    return {name: (right, left) for name, (right, left) in ends.items() if right != left}
+
+
+def _between(number: float, ends: Range, size: float) -> bool:
+    right, left = (-inf if ends[0] is None else ends[0]), (inf if ends[1] is None else ends[1])
+    room = ROUNDING * (abs(number) + size)
+    return min(right, left) - room <= number <= max(right, left) + room
+
+
+def _named(names: Sequence[str], ends: Sequence[tuple[Slope, Slope]]) -> dict[str, Range]:
+    return {name: _floats(*each) for name, each in zip(names, ends, strict=True)}
+
+
+def _floats(right: Slope, left: Slope) -> Range:
+    return None if right is None else float(right), None if left is None else float(left)
 
 
 def _dot(weights: Mapping[str, Fraction], point: Mapping[str, Fraction]) -> Fraction:

@@ -1,6 +1,6 @@
 """What is read off an optimum: numbers, prices, and how unique they are."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -97,8 +97,17 @@ def _known(value: float) -> float | None:
     return value if np.isfinite(value) else None
 
 
-def unique_under_promises(settled: Settled | None) -> Unique:
-    """Return which numbers of an optimum under promises are unique, so far as that is settled."""
+def unique_under_promises(
+    settled: Settled | None,
+    rates: Rates,
+    classes: Sequence[ClassSolution],
+    prices: Mapping[str, float | None],
+) -> Unique:
+    """Return which numbers of an optimum under promises are unique, so far as that is settled.
+
+    Multipliers are left open where those reported, `prices` by capacity and promise among them, do
+    not lie between the exact ends: a kink of the value is then within rounding.
+    """
     reported = (
         "of the optima the one with most on solo slots, the first classes of the file "
         "first, as far as the promises let"
@@ -106,12 +115,9 @@ def unique_under_promises(settled: Settled | None) -> Unique:
     if settled is None or settled.value is None:
         open_ = dict.fromkeys((*Occupancy.model_fields, "marginals"), None)
         return Unique(**open_, ranges=MarginalRanges(), reported=reported)
-    return Unique(
-        **settled.variables,
-        marginals=not any(vars(settled.ranges).values()),
-        ranges=settled.ranges,
-        reported=reported,
-    )
+    ranges = settled.ranges
+    unique = not any(vars(ranges).values()) if settled.holds(rates, classes, prices) else None
+    return Unique(**settled.variables, marginals=unique, ranges=ranges, reported=reported)
 
 
 def uniqueness_of(instance: Instance, program: Program, point: Point) -> Unique:

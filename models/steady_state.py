@@ -159,16 +159,17 @@ def _under_promises(
     bound = None if all(each.hard for each in promises) else max(found.bound, value)
     phi, rates = found.multipliers.marginal_value, program.rates
     kept = kept_promises(promises, found.point, found.prices)
+    prices = numbers["marginals"] | {each.name: each.price for each in kept}
     settled = settle(instance, program, found.point)
     doubt = None if settled is None else settled.doubt(numbers["revenue_rate"])
     numbers |= {
         # Euler: one more GPU at the same demand is a little less demand for each.
         "gpu_value": value - float(phi @ rates.arrival_rate),
-        "marginals": numbers["marginals"] | {each.name: each.price for each in kept},
+        "marginals": prices,
         "penalty": penalty,
         "penalty_bound": bound,
         "promises": kept,
-        "unique": unique_under_promises(settled),
+        "unique": unique_under_promises(settled, rates, numbers["classes"], prices),
     }
     return found.status, numbers, [] if doubt is None else [doubt]
 

@@ -69,7 +69,7 @@ def _promise(rng: np.random.Generator, kind: str, now: Mapping[str, float]) -> d
     The bound is loose or tight; exactly there, rounding would decide whether it can be kept.
     """
     indicator, owner = INDICATORS[kind], str(rng.choice(list(now)))
-    bound = now[owner] * float(rng.choice([0.5, 0.9, 0.97, 1.1, 2.0]))
+    bound = (now[owner] or 0.1) * float(rng.choice([0.5, 0.9, 0.97, 1.1, 2.0]))
     direction = str(rng.choice(indicator.directions))
     entry = {"kind": kind, direction: min(max(bound, indicator.lowest), indicator.highest)}
     if owner:
