@@ -22,7 +22,7 @@ class FrontierSli(BaseModel):
     """Its key in results."""
     kind: str
     """What is measured."""
-    class_name: str | None = Field(alias="class")
+    class_name: str | None = Field(validation_alias="class", serialization_alias="class")
     """Class it is about; null: the whole cluster."""
     title: str
     """What is measured, in words."""
@@ -52,17 +52,17 @@ class FrontierPiece(BaseModel):
 
     model_config = _FROZEN
 
-    low: float = Field(alias="from")
+    low: float = Field(validation_alias="from", serialization_alias="from")
     """Its lower end."""
-    high: float = Field(alias="to")
+    high: float = Field(validation_alias="to", serialization_alias="to")
     """Its upper end."""
-    revenue_low: float = Field(alias="revenue_from")
+    revenue_low: float = Field(validation_alias="revenue_from", serialization_alias="revenue_from")
     """Best revenue at the lower end, money/s per GPU."""
-    revenue_high: float = Field(alias="revenue_to")
+    revenue_high: float = Field(validation_alias="revenue_to", serialization_alias="revenue_to")
     """Best revenue at the upper end."""
-    slope_low: float = Field(alias="slope_from")
+    slope_low: float = Field(validation_alias="slope_from", serialization_alias="slope_from")
     """Slope at the lower end, money/s per GPU and unit of the bound: the shadow price."""
-    slope_high: float = Field(alias="slope_to")
+    slope_high: float = Field(validation_alias="slope_to", serialization_alias="slope_to")
     """Slope at the upper end."""
     shape: Literal["flat", "straight", "curved"]
     """Whether it is constant, affine, or a proper quotient (then d = 1)."""

@@ -222,12 +222,12 @@ def course(moving: MovingPromise, low: float | None = None, high: float | None =
     loose = _loosest(program, face, top.basis, tight)
     upwards = moving.direction == "at_most"
     end = _far_enough(program, tight, top.value) if loose is None else loose
-    ends = [tight, end] if upwards else [end, tight]
+    first, last = (tight, end) if upwards else (end, tight)
     if low is not None:
-        ends[0] = max(exact(low), tight) if upwards else _in_file(moving, exact(low))
+        first = max(exact(low), tight) if upwards else _in_file(moving, exact(low))
     if high is not None:
-        ends[1] = _in_file(moving, exact(high)) if upwards else min(exact(high), tight)
-    pieces = trace(program, *ends, top.basis) if ends[0] <= ends[1] else ()
+        last = _in_file(moving, exact(high)) if upwards else min(exact(high), tight)
+    pieces = trace(program, first, last, top.basis) if first <= last else ()
     return Course(best.value, top.value, tight, least.value, beyond, loose, pieces)
 
 

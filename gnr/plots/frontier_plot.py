@@ -202,9 +202,8 @@ def _draw_prices(axes: Any, frontier: Frontier, view: View) -> None:
     if free is not None:
         axes.plot(free, [0, 0], color=PRICE, linewidth=1.8)
     for point in frontier.breakpoints:
-        slopes = prices_at(frontier, point)
-        if None not in slopes:
-            ends = [(slope or 0.0) / factor for slope in slopes]
+        ends = [slope / factor for slope in prices_at(frontier, point) if slope is not None]
+        if len(ends) > 1:
             axes.plot([factor * point.bound] * 2, ends, color=PRICE, linewidth=0.8, linestyle=":")
     axes.axhline(0, color=FAINT, linewidth=0.6)
     unit = view.measure.unit

@@ -1,0 +1,188 @@
+"""`gnr frontier` as a user runs it."""
+
+import json
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from gnr.cli.app import run
+from gnr.instance_text import to_toml
+from gnr.models import frontiers
+from gnr.reading import load
+from gnr.schemas import read_schema
+
+
+def gnr(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    """Run one command in this process; return exit code, stdout and stderr."""
+    code = run(("frontier", *arguments))
+    printed = capsys.readouterr()
+    return code, printed.out, printed.err
+
+
+def gnr_json(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, Any]:
+    code, out, _ = gnr(capsys, *arguments, "--json")
+    return code, json.loads(out)
+
+
+def with_slis(folder: Path, *slis: str) -> str:
+    """Return the path of the two-class instance with promises added."""
+    path = folder / "promised.toml"
+    text = to_toml(load("two-class"))
+    path.write_text(text + "".join(f"\n[[slis]]\n{sli}\n" for sli in slis))
+    return str(path)
+
+
+def test_frontier_prints_the_documented_json(capsys: pytest.CaptureFixture[str]) -> None:
+    code, document = gnr_json(capsys, "two-class", "--sli", "mean_tpot")
+    assert code == 0
+    jsonschema.validate(document, read_schema("frontier"))
+    assert document["sli"]["direction"] == "at_most"
+    assert document["best_revenue_rate"] == pytest.approx(297.7031698642446, rel=1e-12)
+    assert document["tightest"]["bound"] == pytest.approx(0.022002200220022)
+    assert len(document["pieces"]) == 3
+    assert document["verified"] is True
+    for piece in document["pieces"]:
+        (a, b), (c, d), low = piece["numerator"], piece["denominator"], piece["from"]
+        assert (a + b * low) / (c + d * low) == pytest.approx(piece["revenue_from"], abs=1e-6)
+    for point in document["breakpoints"]:
+        assert point["agrees"] is True
+        assert [each["name"] for each in point["classes"]] == ["decode-heavy", "prefill-heavy"]
+        for solve in (point["resolved_left"], point["resolved_right"]):
+            assert solve["status"] in ("optimal", "infeasible")
+    assert document["provenance"]["options"]["sli"] == "mean_tpot"
+
+
+def test_frontier_tells_people_where_the_price_changes(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = gnr(capsys, "two-class", "--sli", "mean_tpot", "--sli", "throughput")
+    assert code == 0
+    assert "22.0022" in out, "times in ms"
+    assert "24.2853" in out
+    assert "No plan keeps a tighter one." in out
+    assert "all 8 solves agree" in out
+    assert "throughput ≥ bound" in out
+
+
+def test_several_promises_are_several_results(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    slis = ("prefill_fairness", "max_min_fairness", "mean_ttft:decode-heavy")
+    options = [word for sli in slis for word in ("--sli", sli)]
+    code, document = gnr_json(capsys, "two-class", *options, "--out", str(tmp_path))
+    assert code == 0
+    assert [each["sli"]["name"] for each in document["results"]] == list(slis)
+    assert [each["sli"]["class"] for each in document["results"]] == [None, None, "decode-heavy"]
+    written = {path.name for path in tmp_path.iterdir()}
+    assert written == {
+        "two-class.frontier.prefill_fairness.json",
+        "two-class.frontier.max_min_fairness.json",
+        "two-class.frontier.mean_ttft-decode-heavy.json",
+        "two-class.frontiers.png",
+        "two-class.frontiers.svg",
+    }
+    ET.parse(tmp_path / "two-class.frontiers.svg")
+    lines = json.loads((tmp_path / "two-class.frontier.max_min_fairness.json").read_text())
+    assert lines["pieces"][0]["slope_from"] < 0, "raising an at_least costs"
+
+
+def test_a_promise_of_the_file_moves_and_the_others_stay(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    file = with_slis(
+        tmp_path,
+        'kind = "mean_tpot"\nat_most = 0.023\nname = "quick"',
+        'kind = "prefill_fairness"\nat_most = 0.05',
+    )
+    code, document = gnr_json(capsys, file, "--sli", "quick")
+    assert code == 0
+    assert document["sli"]["name"] == "quick"
+    assert document["sli"]["bound"] == 0.023
+    alone = gnr_json(capsys, "two-class", "--sli", "prefill_fairness", "--to", "0.05")[1]
+    kept = alone["breakpoints"][-1]["revenue_rate"]
+    assert document["best_revenue_rate"] == pytest.approx(kept, rel=1e-12)
+    assert document["loosest"]["revenue_rate"] == pytest.approx(kept, rel=1e-12)
+
+
+def test_a_range_without_a_promise_that_can_be_kept_is_an_honest_negative(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    code, document = gnr_json(capsys, "two-class", "--sli", "mean_tpot", "--to", "0.022")
+    assert code == 1
+    jsonschema.validate(document, read_schema("error"))
+    (message,) = document["error"]["messages"]
+    assert "less than 0.02200220022 s cannot be promised" in message["message"]
+
+
+def test_a_frontier_that_the_solver_disputes_is_undecided(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(frontiers, "SAME_REVENUE", -1.0)
+    code, out, _ = gnr(capsys, "two-class", "--sli", "decode_fairness")
+    assert code == 3
+    assert "NOT VERIFIED" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ((), "no promise is named"),
+        (("--sli", "mean_tpott"), "did you mean 'mean_tpot'?"),
+        (("--sli", ":"), "there is no indicator"),
+        (("--sli", "mean_tpot:decode-heavy"), "is about the whole cluster"),
+        (("--sli", "mean_ttft:nobody"), "there is no class"),
+        (("--sli", "proportional_share"), "is about one class"),
+        (("--sli", "empty_decode_buffer"), "has only the bound 0"),
+        (("--sli", "mean_tpot", "--sli", "mean_tpot"), "named twice"),
+        (("--sli", "mean_tpot", "--map"), "needs two --sli"),
+        (("--sli", "mean_tpot", "--sli", "mean_ttft", "--from", "1"), "bounds of one promise"),
+        (("--sli", "mean_tpot", "--from", "1", "--to", "0"), "1 is above 0"),
+        (("--sli", "mean_tpot", "--to", "nan"), "must be finite"),
+        (("--sli", "mean_ttft", "--set", "classes.0.patience_rate=0"), "is not defined for"),
+        (("--sli", "mean_tpot", "--sli", "mean_ttft", "--map", "--points", "2"), "too few"),
+    ],
+)
+def test_bad_input_is_told(
+    arguments: tuple[str, ...], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, err = gnr(capsys, "two-class", *arguments)
+    assert code == 2
+    assert told in err
+    assert not out
+
+
+def test_penalties_have_no_frontier(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    file = with_slis(tmp_path, 'kind = "decode_fairness"\npenalty_weight = 3.0')
+    code, _, err = gnr(capsys, file, "--sli", "mean_tpot")
+    assert code == 2
+    assert "decode_fairness of the instance is a penalty" in err
+    assert gnr(capsys, file, "--sli", "decode_fairness")[0] == 0, "its own bound is what moves"
+
+
+def test_a_map_of_two_promises(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    two = ("--sli", "mean_tpot", "--sli", "prefill_fairness", "--map", "--points", "6")
+    code, document = gnr_json(capsys, "two-class", *two, "--out", str(tmp_path))
+    assert code == 0
+    jsonschema.validate(document, read_schema("frontier-map"))
+    rows, bounds = document["revenue_rate"], document["bounds"]
+    assert (len(rows), len(rows[0])) == (len(bounds[0]), len(bounds[1]))
+    assert rows[0] == [None] * len(bounds[1]), "below 1/gamma nothing is kept"
+    known = [[cell for cell in row if cell is not None] for row in rows]
+    assert all(row == sorted(row) for row in known)
+    assert all(list(column) == sorted(column) for column in zip(*known[1:], strict=True))
+    assert rows[-1][-1] == pytest.approx(document["best_revenue_rate"], rel=1e-12)
+    assert document["verified"] is True
+    assert len(document["resolved"]) == 9
+    stem = "two-class.frontier-map.mean_tpot.prefill_fairness"
+    assert {path.name for path in tmp_path.iterdir()} == {
+        f"{stem}.{suffix}" for suffix in ("json", "png", "svg")
+    }
+
+
+def test_a_map_is_told_to_people_as_a_grid(capsys: pytest.CaptureFixture[str]) -> None:
+    two = ("--sli", "token_tpot", "--sli", "max_min_fairness", "--map", "--points", "5")
+    code, out, _ = gnr(capsys, "two-class", *two)
+    assert code == 0
+    assert "A grid: the figures are exact at its points" in out
+    assert "all agree" in out
