@@ -10,19 +10,19 @@ from gnr.plan import Occupancy
 from gnr.provenance import Provenance
 from gnr.simulation import write_document
 
-_FROZEN = ConfigDict(frozen=True, use_attribute_docstrings=True, populate_by_name=True)
+_FROZEN = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
 
 class FrontierSli(BaseModel):
     """The promise whose bound moves."""
 
-    model_config = _FROZEN
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True, populate_by_name=True)
 
     name: str
     """Its key in results."""
     kind: str
     """What is measured."""
-    class_name: str | None = Field(validation_alias="class", serialization_alias="class")
+    class_name: str | None = Field(alias="class")
     """Class it is about; null: the whole cluster."""
     title: str
     """What is measured, in words."""
@@ -50,19 +50,19 @@ class ExactPoint(BaseModel):
 class FrontierPiece(BaseModel):
     """An interval of bounds on which the best revenue is one function, (a + b eta)/(c + d eta)."""
 
-    model_config = _FROZEN
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True, populate_by_name=True)
 
-    low: float = Field(validation_alias="from", serialization_alias="from")
+    low: float = Field(alias="from")
     """Its lower end."""
-    high: float = Field(validation_alias="to", serialization_alias="to")
+    high: float = Field(alias="to")
     """Its upper end."""
-    revenue_low: float = Field(validation_alias="revenue_from", serialization_alias="revenue_from")
+    revenue_from: float
     """Best revenue at the lower end, money/s per GPU."""
-    revenue_high: float = Field(validation_alias="revenue_to", serialization_alias="revenue_to")
+    revenue_to: float
     """Best revenue at the upper end."""
-    slope_low: float = Field(validation_alias="slope_from", serialization_alias="slope_from")
+    slope_from: float
     """Slope at the lower end, money/s per GPU and unit of the bound: the shadow price."""
-    slope_high: float = Field(validation_alias="slope_to", serialization_alias="slope_to")
+    slope_to: float
     """Slope at the upper end."""
     shape: Literal["flat", "straight", "curved"]
     """Whether it is constant, affine, or a proper quotient (then d = 1)."""
@@ -79,14 +79,14 @@ class FrontierPiece(BaseModel):
         Told from the ends: a + b eta may be a small difference of large numbers.
         """
         share, bend = self._share(bound), self._bend
-        return self.revenue_low + (self.revenue_high - self.revenue_low) * share / (
+        return self.revenue_from + (self.revenue_to - self.revenue_from) * share / (
             share + (1 - share) * bend
         )
 
     def slope_at(self, bound: float) -> float:
         """Return the slope at a bound between the ends."""
         share, bend = self._share(bound), self._bend
-        return self.slope_low * (bend / (share + (1 - share) * bend)) ** 2
+        return self.slope_from * (bend / (share + (1 - share) * bend)) ** 2
 
     def _share(self, bound: float) -> float:
         width = self.high - self.low
@@ -95,8 +95,8 @@ class FrontierPiece(BaseModel):
     @property
     def _bend(self) -> float:
         """Mean slope over that at the lower end, 1 for straight pieces."""
-        rise, width = self.revenue_high - self.revenue_low, self.high - self.low
-        return rise / (width * self.slope_low) if rise and width and self.slope_low else 1.0
+        rise, width = self.revenue_to - self.revenue_from, self.high - self.low
+        return rise / (width * self.slope_from) if rise and width and self.slope_from else 1.0
 
 
 class Resolved(BaseModel):

@@ -103,10 +103,10 @@ def test_random_frontiers_are_true_and_loosening_never_hurts(seed: int) -> None:
             continue
         assert frontier.verified
         assert largest_difference(data, kind, frontier) < 1e-8
-        assert all(piece.revenue_low <= piece.revenue_high for piece in frontier.pieces)
+        assert all(piece.revenue_from <= piece.revenue_to for piece in frontier.pieces)
         assert all(one.high == two.low for one, two in pairwise(frontier.pieces))
         if kind in FAIRNESS:  # the row is linear in the variables and the bound together
-            slopes = [piece.slope_low for piece in frontier.pieces]
+            slopes = [piece.slope_from for piece in frontier.pieces]
             assert slopes == sorted(slopes, reverse=True), "concave"
 
 

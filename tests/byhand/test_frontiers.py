@@ -67,7 +67,7 @@ def test_mean_tpot_has_three_pieces() -> None:
         low = Fraction(piece.exact["from"])
         below = TAU * (B - 1) - B * SOLO + low
         slope = earns * B * (B - 1) * (TAU - SOLO) / below**2
-        assert piece.slope_low == float(slope)
+        assert piece.slope_from == float(slope)
         assert piece.shape == "curved"
 
 
@@ -84,7 +84,7 @@ def test_prefill_fairness_has_two_straight_pieces() -> None:
     assert [each.exact for each in found.breakpoints] == [str(bound) for bound in points]
     assert [each.revenue_rate for each in found.breakpoints] == [float(v) for v in points.values()]
     exchange = (EARNS[1] * WEIGHT[0] - EARNS[0] * WEIGHT[1]) / (WEIGHT[0] + WEIGHT[1])
-    assert [each.slope_low for each in found.pieces] == [float(EARNS[1]), float(exchange)]
+    assert [each.slope_from for each in found.pieces] == [float(EARNS[1]), float(exchange)]
     assert {each.shape for each in found.pieces} == {"straight"}
 
 
@@ -98,7 +98,7 @@ def test_token_tpot_starts_where_somebody_is_served() -> None:
     assert found.tightest.revenue_rate == float(EARNS[0] * shared + EARNS[1] * FULL[1])
     assert found.beyond_tightest_revenue_rate == 0
     (piece,) = found.pieces
-    assert 0 < piece.slope_low < piece.slope_high, "the last cut of the mean costs least"
+    assert 0 < piece.slope_from < piece.slope_to, "the last cut of the mean costs least"
 
 
 def test_a_frontier_between_given_bounds() -> None:
