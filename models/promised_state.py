@@ -108,9 +108,7 @@ def _worth(program: Program, promises: Sequence[Promise], point: Point) -> Worth
     return Worth(program.revenue(point), sum(each.penalty(point) for each in promises))
 
 
-def largest_values(
-    model: Any, program: Program, outcome: Outcome, compiled: Matrices
-) -> Floats:
+def largest_values(model: Any, program: Program, outcome: Outcome, compiled: Matrices) -> Floats:
     """Return bounds that every point better than `outcome` keeps, by column of the matrices.
 
     No penalty can then be more than the difference of the objective to the largest revenue.
