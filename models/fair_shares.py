@@ -1,89 +1,47 @@
 """Max-min fair shares: how much of its arrivals each class gets at the fairest plan."""
 
-from typing import Any
-
-import numpy as np
-import pyomo.environ as pyo
-
-from gnr.arrays import Flags, Floats
-from gnr.models import programs
-from gnr.models.solver import Status, optimize, optimize_scaled
 from gnr.rates import Rates
-
-ROUNDING = 1e-9
-"""Relative amount by which shares are told too low, so that all of them can be kept at once."""
-
-BINDING = 1e-6
-"""Multiplier of a class, of all together 1, from which it is what keeps the least share low."""
+from gnr.slis.affine import Number
 
 
-def fair_shares(
-    rates: Rates, *, empty_decode_buffer: bool = False, disaggregated: bool = False
-) -> tuple[float, ...]:
+def fair_shares(rates: Rates) -> tuple[Number, ...]:
     r"""Return the fraction of its arrivals that each class is served at the max-min fair plan.
 
-    The plan is the lexicographically largest: its least fraction is as large as it can be, then
-    the next, and so on, over the feasible set of (P40) and (P42). One linear program per level:
-    the classes with a multiplier above 0 are at that level in all of its optima, and stay there.
-    The multipliers add up to 1, so there is always one: it ends after at most I levels. A class
-    without a multiplier that cannot rise either has its turn at the same level again.
+    That plan makes the least fraction as large as it can be, then the next one, and so on, over the
+    feasible set of (P40). Classes with :math:`\theta_i=0` are served in full. All others get one
+    fraction r: with :math:`\bar x_i=\lambda_i/\mu_{p,i}`, sums over those that never leave marked 0
+    and over the others marked 1, and :math:`m=\kappa B-(B-1)`, the largest :math:`r\le1` with
+
+    .. math:: \bar X_0+r\bar X_1\le1,\qquad
+       C\sum_0\phi_i\bar x_i+rC\sum_1\phi_i\bar x_i\le\kappa B-mX
+
+    where :math:`X=\bar X_0+r\bar X_1` if :math:`m\ge0` (derived from eq. D4) and
+    :math:`X=\min(1,\bar X_0+\bar X_1)` if not (eq. D12). At :math:`r<1` one of the two rows is
+    tight, and every class needs more of it for each request more: nobody can rise by himself.
 
     Parameters
     ----------
     rates
-        Rates of the instance, class arrays of shape ``(classes,)``.
-    empty_decode_buffer, disaggregated
-        Demands on every plan: q_d = 0, y_m = 0.
+        Rates of the instance, in floats or in fractions, class arrays of shape ``(classes,)``.
 
     Returns
     -------
-    tuple of float
-        Shape ``(classes,)``, within 0 and 1 and a relative 1e-9 too low. Classes that never leave
-        have 1, even where they make the set empty; the others then have 0.
+    tuple
+        Shape ``(classes,)``, numbers like the rates, from 0 to 1. Where classes that never leave
+        are too many for the cluster, the others have 0.
     """
-    model = programs.bundled_program(rates)
-    model.bundled_revenue.deactivate()
-    if empty_decode_buffer:
-        programs.require_empty_decode_buffer(model)
-    if disaggregated:
-        programs.require_disaggregation(model)
-    model.least = pyo.Var(domain=pyo.NonNegativeReals)
-    model.fairest = pyo.Objective(expr=model.least, sense=pyo.maximize)
-    rising = np.array(rates.patience_rate > 0)
-    shares = np.where(rising, 0.0, 1.0)
-    while rising.any():
-        level, multipliers = _level(model, rates, shares, rising)
-        if level is None:
-            break
-        shares[rising] = level
-        if level >= 1 - ROUNDING:
-            break
-        rising &= multipliers < min(BINDING, float(multipliers.max()))
-    return tuple((shares * (1 - ROUNDING)).tolist())
-
-
-def _level(model: Any, rates: Rates, shares: Floats, rising: Flags) -> tuple[float | None, Floats]:
-    """Return the highest level of the rising classes, and their multipliers; None if infeasible.
-
-    The other classes keep their shares. Multipliers have shape ``(classes,)``, 0 for the others.
-    """
-
-    def fraction(i: int) -> Any:
-        mixed = float(rates.mixed_decode[i]) * model.mixed_decode_occupancy[i]
-        solo = float(rates.solo_decode[i]) * model.solo_decode_occupancy[i]
-        return (mixed + solo) / float(rates.arrival_rate[i])
-
-    block = model.level = pyo.Block()
-    block.risen = pyo.Constraint(
-        np.flatnonzero(rising).tolist(), rule=lambda _, i: model.least - fraction(i) <= 0
-    )
-    block.kept = pyo.Constraint(
-        np.flatnonzero(~rising & (rates.patience_rate > 0)).tolist(),
-        rule=lambda _, i: fraction(i) >= float(shares[i]) * (1 - ROUNDING),
-    )
-    outcome = optimize(model)
-    if outcome.status is not Status.OPTIMAL:
-        outcome = optimize_scaled(model)
-    multipliers = outcome.dual(block.risen, rates.classes)
-    model.del_component(block)
-    return (outcome.objective if outcome.status is Status.OPTIMAL else None), multipliers
+    full, work = rates.full_prefill, rates.decode_work * rates.full_prefill
+    leaving = [i for i in range(rates.classes) if rates.patience_rate[i] > 0]
+    staying = [i for i in range(rates.classes) if i not in leaving]
+    if not leaving:
+        return (1,) * rates.classes
+    first, more = sum(full[i] for i in staying), sum(full[i] for i in leaving)
+    needed, added = sum(work[i] for i in staying), sum(work[i] for i in leaving)
+    slots = rates.speed_ratio * rates.batch_slots
+    cost = slots - (rates.batch_slots - 1)
+    if cost >= 0:
+        needed, added = needed + cost * first, added + cost * more
+    else:
+        slots -= cost * min(1, first + more)
+    share = max(0, min(1, (1 - first) / more, (slots - needed) / added))
+    return tuple(share if i in leaving else 1 for i in range(rates.classes))

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -12,9 +11,9 @@ from pyomo.core.expr.visitor import identify_variables
 from gnr.instance import Instance, Sli
 from gnr.models.fair_shares import fair_shares
 from gnr.models.point import Point
-from gnr.rates import Rates, rates_of
+from gnr.rates import Rates
 from gnr.slis import INDICATORS
-from gnr.slis.affine import Affine, Number
+from gnr.slis.affine import Affine
 from gnr.slis.indicator import Direction, Form, Indicator, Scope
 
 
@@ -87,38 +86,18 @@ class Promise:
         return float("inf") if not form.auxiliaries and form.numerator.at(point) > 0 else 0.0
 
 
-def promises_of(
-    instance: Instance,
-    rates: Rates,
-    *,
-    empty_decode_buffer: bool = False,
-    disaggregated: bool = False,
-) -> tuple[Promise, ...]:
+def promises_of(instance: Instance, rates: Rates) -> tuple[Promise, ...]:
     """Return the promises and penalties of an instance, in file order.
 
-    Parameters
-    ----------
-    instance
-        The instance.
-    rates
-        Its rates, in floats or in fractions.
-    empty_decode_buffer, disaggregated
-        Demands of the program they are for: fair shares are those of plans that meet them.
+    `rates` are those of the instance, in floats or in fractions. What is promised does not depend
+    on how it is kept: fair shares are those of all plans, whatever else is demanded of them.
     """
     names = [each.name for each in instance.classes]
 
     def scope(sli: Sli) -> Scope:
         owner = None if sli.class_name is None else names.index(sli.class_name)
-        if not INDICATORS[sli.kind].needs_fair_shares:
-            return Scope(rates, owner)
-        shares: tuple[Number, ...] = fair_shares(
-            rates_of(instance),
-            empty_decode_buffer=empty_decode_buffer,
-            disaggregated=disaggregated,
-        )
-        if isinstance(rates.arrival_rate[0], Fraction):
-            shares = tuple(map(Fraction, shares))
-        return Scope(rates, owner, shares)
+        asks = INDICATORS[sli.kind].needs_fair_shares
+        return Scope(rates, owner, fair_shares(rates) if asks else ())
 
     return tuple(Promise(sli, INDICATORS[sli.kind], scope(sli)) for sli in instance.slis)
 

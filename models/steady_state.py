@@ -87,7 +87,7 @@ def _solve(instance: Instance, demands: dict[str, bool], options: dict[str, Any]
     rates = rates_of(instance)
     build, weigh = PROGRAMS[instance.prices.scheme]
     program = Program(rates, weigh(rates), **demands)
-    promises = promises_of(instance, rates, **demands)
+    promises = promises_of(instance, rates)
     warnings = warnings_for(instance)
     shortfall: tuple[Shortfall, ...] = ()
     conflict: Conflict | None = None

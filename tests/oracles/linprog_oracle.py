@@ -222,38 +222,37 @@ def marginal_range(
     return (values[0] - values[1]) / step, (values[1] - values[2]) / step
 
 
-def max_min_shares(data: dict[str, Any], **demands: bool) -> Array:
+def max_min_shares(data: dict[str, Any]) -> Array:
     """Served fraction of the arrivals of each class at the lexicographically max-min fair plan.
 
     A class stays at a level if, with nobody below it, it cannot go higher by itself: one program
-    for each class and level. nan where the program is infeasible.
+    for each class and level. nan where (P40) is infeasible.
     """
-    program = _program(data, "bundled", **demands)
+    program = _program(data, "bundled")
     count = program.cost.size // 5
-    lam, flow = program.eq_rhs[:count], program.eq[count:].copy()
+    flow = program.eq[count:].copy()
     flow[:, :count] = flow[:, 3 * count :] = 0.0  # mu_m y_m + mu_s y_s is what finishes
-    served = flow / lam[:, None]
+    served = flow / program.eq_rhs[:count, None]
 
-    def highest(goal: Array, least: Array) -> float:
-        """Return the largest goal @ z, no class below its least."""
+    def highest(goal: Array, least: Array, level: Array) -> float:
+        """Largest goal @ (z, v), class i served at least least_i + level_i v, v at most 1."""
         bounded = program._replace(
             cost=goal,
-            ub=np.vstack([program.ub, -served]),
+            ub=np.block([[program.ub, np.zeros((3, 1))], [-served, level[:, None]]]),
             ub_rhs=np.concatenate([program.ub_rhs, -least]),
+            eq=np.column_stack([program.eq, np.zeros(2 * count)]),
+            upper=np.append(program.upper, 1.0),
+            unit=np.append(program.unit, 1.0),
         )
         status, z, _, _ = _maximise(bounded)
         return float(goal @ z) if status == "optimal" else np.nan
 
     shares, rising = np.zeros(count), np.ones(count, dtype=bool)
     while rising.any():
-        low, high = 0.0, 1.0  # the common level, by bisection
-        while high - low > 1e-9:
-            middle = 0.5 * (low + high)
-            reached = not np.isnan(highest(served[0], np.where(rising, middle, shares)))
-            low, high = (middle, high) if reached else (low, middle)
-        if low == 0.0 and np.isnan(highest(served[0], np.zeros(count))):
-            return np.full(count, np.nan)
-        shares[rising] = low
-        stuck = [i for i in np.flatnonzero(rising) if highest(served[i], shares) < low + 1e-6]
-        shares[stuck], rising[stuck] = low, False
+        common = highest(np.eye(5 * count + 1)[-1], shares * ~rising, rising * 1.0)
+        shares[rising] = common
+        if np.isnan(common):
+            break
+        alone = [highest(np.append(served[i], 0.0), shares, 0.0 * shares) for i in range(count)]
+        rising &= np.array(alone) > common + 1e-6
     return shares

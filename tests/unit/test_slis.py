@@ -151,15 +151,12 @@ def test_classes_that_never_leave_have_no_queue_in_a_form(kind: str) -> None:
 
 def test_every_kind_is_restated_by_the_oracle_of_files_and_by_the_certificate_checker() -> None:
     assert set(KINDS) == set(INDICATORS)
-    exact = {kind for kind, each in INDICATORS.items() if not each.needs_fair_shares}
-    assert set(DIRECTIONS) == exact
+    without_shares = {kind for kind, each in INDICATORS.items() if not each.needs_fair_shares}
+    assert without_shares <= set(DIRECTIONS) <= set(INDICATORS)
 
 
-def test_fair_shares_are_those_of_the_demands() -> None:
-    """With y_m = 0 fewer are served, and all of a smaller share is less."""
+def test_fair_shares_do_not_depend_on_how_they_are_served() -> None:
+    """With y_m = 0 fewer can be served, and nobody is promised less."""
     instance = small_cluster(ONE, kind="max_min_fairness", at_least=1.0)
-    free = solve(instance)
-    apart = solve(instance, disaggregated=True)
-    assert free.promises[0].planned == pytest.approx(1)
-    assert apart.promises[0].planned == pytest.approx(1)
-    assert (apart.revenue_rate or 0) < (free.revenue_rate or 0)
+    assert solve(instance).promises[0].planned == pytest.approx(1)
+    assert solve(instance, disaggregated=True).status == "infeasible"
