@@ -47,12 +47,16 @@ class Tpot(BaseModel):
 
 
 class MarginalRanges(BaseModel):
-    """Both ends of the multipliers that are not unique: right and left derivative."""
+    """Both ends of the multipliers that are not unique: right and left derivative.
+
+    The value is concave in the load and the capacities, so that there the right one is the lesser;
+    in the bound of a promise either may be, and null is also where the value drops at once.
+    """
 
     model_config = _FROZEN
 
     marginals: dict[str, Range] = {}
-    """By capacity."""
+    """By capacity and by promise."""
     marginal_value: dict[str, Range] = {}
     """By class."""
     decode_marginal: dict[str, Range] = {}
@@ -62,7 +66,11 @@ class MarginalRanges(BaseModel):
 
 
 class Unique(BaseModel):
-    """Which numbers are the same at every optimum; null where rounding leaves it undecided."""
+    """Which numbers are the same at every optimum; null where that is undecided.
+
+    Rounding may leave it so; under promises it is settled in exact fractions, the numbers of the
+    file being the shortest decimals that denote them, for up to 24 classes and without penalties.
+    """
 
     model_config = _FROZEN
 
