@@ -89,7 +89,7 @@ def sentences(frontier: Frontier) -> list[str]:
         f"{revenue(tight.revenue_rate, best)}."
     )
     if frontier.beyond_tightest_revenue_rate is None:
-        begins += " No plan keeps a tighter one."
+        begins += " No tighter one can be kept."
     else:
         begins += (
             " A tighter one is kept only by plans that serve nobody it is about; they earn "

@@ -97,7 +97,7 @@ class Course:
     least
         Best value there.
     beyond
-        Best value under a still better one; None if there is none.
+        Best value under a still better one; None if there is none, or no plan keeps it.
     loosest
         Bound from which on the value is `top`; None if there is none.
     pieces
@@ -217,10 +217,11 @@ def course(moving: MovingPromise, low: float | None = None, high: float | None =
     tight = _in_file(moving, tight)
     least = maximize(program.at(tight), top.basis)
     assert least.value is not None  # `tightest` has found a plan
-    beyond = maximize(_standing_still(program).fixed).value
+    upwards = moving.direction == "at_most"
+    last_word = moving.indicator.lowest if upwards else moving.indicator.highest
+    beyond = None if tight == last_word else maximize(_standing_still(program).fixed).value
     face = program.with_rows({"revenue": Row(program.fixed.objective, ">=", top.value)})
     loose = _loosest(program, face, top.basis, tight)
-    upwards = moving.direction == "at_most"
     end = _far_enough(program, tight, top.value) if loose is None else loose
     first, last = (tight, end) if upwards else (end, tight)
     if low is not None:

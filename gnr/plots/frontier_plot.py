@@ -17,7 +17,7 @@ REVENUE, PRICE, OPTIMUM = "#4477aa", "#cc6677", "#117733"
 
 PANELS_IN_A_ROW = 3
 
-WIDTH, HEIGHT, HEAD = 4.7, 6.05, 1.0
+WIDTH, HEIGHT, HEAD = 4.7, 6.05, 1.15
 """Size of a column of panels and height of the heading, inches."""
 
 SAMPLES = 80
@@ -54,7 +54,7 @@ def draw_frontiers(instance: Instance, frontiers: Sequence[Frontier]) -> Any:
         figure = new_figure(width, height)
         for place, frontier in enumerate(frontiers):
             column, row = place % columns, place // columns
-            left, across = (column + 0.18) / columns, 0.66 / columns
+            left, across = (column + 0.2) / columns, 0.63 / columns
             top = height - HEAD - HEIGHT * row
             revenue = figure.add_axes((left, (top - 3.55) / height, across, 2.8 / height))
             price = figure.add_axes((left, (top - 5.25) / height, across, 1.4 / height))
@@ -66,7 +66,7 @@ def draw_frontiers(instance: Instance, frontiers: Sequence[Frontier]) -> Any:
 
 def _money_range(frontiers: Sequence[Frontier]) -> tuple[float, float]:
     """Return one range of revenue for all panels, so that steepness can be compared."""
-    best = frontiers[0].best_revenue_rate
+    best = max(each.best_revenue_rate for each in frontiers)
     lowest = min(point.revenue_rate for each in frontiers for point in each.breakpoints)
     room = (best - lowest) or best or 1.0
     return lowest - 0.06 * room, best + 0.06 * room
@@ -77,10 +77,12 @@ def _headline(figure: Any, instance: Instance, found: Sequence[Frontier]) -> Non
     solves = " ".join(dict.fromkeys(verification(each) for each in found))
     if all(each.verified for each in found):
         solves = "Every breakpoint was solved anew on both sides by the LP solver and agrees."
+    bests = dict.fromkeys(f"{each.best_revenue_rate:.6g}" for each in found)
+    without = "the promise" if len(found) == 1 else "the promise of a panel"
     text = (
-        f"{one_line(instance.title)}. {found[0].scheme.capitalize()} pricing; without promises the "
-        f"best is {found[0].best_revenue_rate:.6g} money/s per GPU. All pieces are exact, none is "
-        f"interpolated. {solves} Hatched: cannot be promised."
+        f"{one_line(instance.title)}. {found[0].scheme.capitalize()} pricing; without {without} "
+        f"the best is {' or '.join(bests)} money/s per GPU. All pieces are exact, none is "
+        f"interpolated. {solves} Hatched: kept by no plan, or only by serving nobody it is about."
     )
     figure.text(0.25 / width, 1 - 0.3 / height, "What a promise costs", fontsize=14,
                 weight="bold", color=INK, va="center")  # fmt: skip
@@ -114,15 +116,14 @@ def _captions(frontier: Frontier, view: View) -> list[str]:
     """Return the name of the promise, where it begins, and where it costs nothing."""
     shown, tight, loose = view.measure, frontier.tightest, frontier.loosest
     best = frontier.best_revenue_rate
-    found = [
-        one_line(frontier.sli.name),
-        f"tightest: {shown.text(tight.bound)}, leaves {share(tight.revenue_rate, best)}",
-    ]
+    left = f"leaves {share(tight.revenue_rate, best)} of the best"
+    found = [one_line(frontier.sli.name), f"tightest: {shown.text(tight.bound)}, {left}"]
     if loose is None:
         return [*found, "costs something at any bound"]
-    left = share(loose.revenue_rate, best)
-    price = "costs nothing" if loose.revenue_rate >= best * (1 - 1e-9) else f"leaves {left}"
-    return [*found, f"{price} from {shown.text(loose.bound)}"]
+    left = f"leaves {share(loose.revenue_rate, best)} of the best"
+    price = "costs nothing" if loose.revenue_rate >= best * (1 - 1e-9) else left
+    onwards = "on" if frontier.sli.direction == "at_most" else "down"
+    return [*found, f"{price} from {shown.text(loose.bound)} {onwards}"]
 
 
 def _view(frontier: Frontier) -> View:

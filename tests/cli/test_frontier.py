@@ -60,7 +60,7 @@ def test_frontier_tells_people_where_the_price_changes(capsys: pytest.CaptureFix
     assert code == 0
     assert "22.0022" in out, "times in ms"
     assert "24.2853" in out
-    assert "No plan keeps a tighter one." in out
+    assert "No tighter one can be kept." in out
     assert "all 8 solves agree" in out
     assert "throughput ≥ bound" in out
 
