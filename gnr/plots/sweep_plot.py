@@ -234,11 +234,12 @@ def _draw_kappa(axes: Any, result: Sweep) -> list[Any]:
     from matplotlib.lines import Line2D
 
     first, second = result.axes
-    handles = []
-    for name, line, figures in (
-        ("kappa = 1", "-", result.array("speed_ratio") - 1),
-        ("kappa = (B-1)/B", "--", result.array("speed_ratio") - result.array("speed_threshold")),
-    ):
+    ratio, handles = result.array("speed_ratio"), []
+    lines: tuple[tuple[str, Any, Any], ...] = (
+        ("kappa = 1", "-", ratio - 1),
+        ("kappa = (B-1)/B", "--", ratio - result.array("speed_threshold")),
+    )
+    for name, line, figures in lines:
         if np.min(figures) < 0 < np.max(figures):
             drawn = axes.contour(
                 first.values, second.values, figures.T, [0.0], colors=INK, linestyles=line,

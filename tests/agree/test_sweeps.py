@@ -45,7 +45,7 @@ def test_mixed_share_tpot_and_prices_are_those_of_solve_where_unique(
 ) -> None:
     """The prices are u = beta-hat and nu = alpha-hat + B delta-hat - kappa B beta-hat (4.4)."""
     compared = 0
-    for _, instance in drawn(regime, scheme, 15, 32):
+    for _, instance in drawn(regime, scheme, 12, 32):
         rates, solution = rates_of(instance), solve(instance)
         assert solution.unique is not None
         assert solution.totals is not None
@@ -53,7 +53,8 @@ def test_mixed_share_tpot_and_prices_are_those_of_solve_where_unique(
         found = CLOSED[scheme](rates)
         if solution.unique.prefill:
             assert float(found.mixed_share) == pytest.approx(solution.totals.prefill, rel=RELATIVE)
-        if solution.unique.marginals:
+        ends = solution.unique.ranges
+        if "mixed_decode_capacity" not in ends.marginals and ends.gpu_value is None:
             compared += 1
             scale, capacity = solution.revenue_rate, rates.speed_ratio * rates.batch_slots
             decode = solution.marginals["mixed_decode_capacity"]

@@ -44,7 +44,7 @@ def test_help_names_every_verb_and_no_arguments_mean_help(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     _, shown, _ = gnr(capsys, "--help")
-    for verb in ("new", "check", "solve", "draw", "export", "simulate", "converge"):
+    for verb in ("new", "check", "solve", "draw", "export", "simulate", "converge", "sweep"):
         assert f"\n  {verb} " in shown
         assert gnr(capsys, verb, "--help")[0] == 0
     assert gnr(capsys)[:2] == (0, shown)
