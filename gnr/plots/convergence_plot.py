@@ -172,9 +172,9 @@ def _draw_gaps(axes: Any, results: Sequence[Convergence]) -> None:
             )
     axes.set_yscale("log")
     _sizes(axes, results)
-    means = [result.fitted_gap(point).mean for result in results for point in result.points]
-    if max(means) > 0:
-        axes.set_ylim(bottom=30 * min(each for each in means if each > 0))
+    levels = [result.fitted_gap(point).mean for result in results for point in result.points]
+    if max(levels) > 0:
+        axes.set_ylim(bottom=30 * min(each for each in levels if each > 0))
     hidden = sorted(
         {p.gpus for result in results for p in result.points if result.fitted_gap(p).mean <= 0}
     )
