@@ -93,9 +93,10 @@ def _cap(rates: Rates, instance: Instance) -> Floats:
     """Return the largest X that the promises let; nan where that is not all they ask."""
     cap = per_point(rates, 1.0)
     for sli in instance.slis:
-        kept = sli.kind == PROMISED and sli.at_most is not None
-        bound = prefill_cap(rates, sli.at_most) if kept and sli.at_most else np.nan
-        cap = np.where(cap < 0, cap, np.minimum(cap, bound))
+        if sli.kind == PROMISED and sli.at_most is not None:
+            cap = np.minimum(cap, prefill_cap(rates, sli.at_most))
+        else:
+            cap = np.full_like(cap, np.nan)
     return cap
 
 

@@ -59,9 +59,8 @@ def test_load_brings_decode_to_its_limit() -> None:
     assert found.tpot_token_mean[1] == pytest.approx(52 / 800)
     assert found.best is not None
     assert found.best.values == {"classes.chat.arrival_rate": 8.0}
-    assert [(kink.lower, kink.before, kink.after) for kink in found.kinks] == [
-        (4, "none", "decode")
-    ]
+    (kink,) = found.kinks
+    assert (kink.lower, kink.upper, kink.before, kink.after) == (4, 8, "none", "decode")
 
 
 def test_short_outputs_bring_prefill_to_its_limit() -> None:
