@@ -104,7 +104,7 @@ def _draw_curves(instance: Instance, result: Sweep) -> Any:
     _shade(right, result)
     if result.best is not None:
         x, y = result.best.values[axis.path], result.best.revenue_rate
-        axes.plot([x], [y], color=MARK, label="earns most", **STAR)
+        axes.plot([x], [y], color=MARK, label="earns most", clip_on=False, **STAR)
     axes.set_zorder(right.get_zorder() + 1)
     axes.patch.set_visible(False)
     _scale(axes, axis, "x")
@@ -131,7 +131,7 @@ def _shade(axes: Any, result: Sweep) -> None:
         start, end = (_position(axis, each) for each in (left, right))
         if end - start >= NARROW * (high - low):
             axes.annotate(
-                _label(name).replace(" is ", "\nis "),
+                _label(name).replace(" is ", "\nis ").replace(" binds", "\nbinds"),
                 (((start + end) / 2 - low) / (high - low), 0.985),
                 xycoords="axes fraction", ha="center", va="top", fontsize=8.5, color=INK, zorder=6,
             )  # fmt: skip
