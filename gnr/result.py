@@ -182,8 +182,9 @@ class Solution(BaseModel):
     penalty: float
     """Penalties of soft SLIs, money/s per GPU."""
     penalty_bound: float | None = None
-    """No plan's revenue less penalties is more than this, money/s per GPU: proven, and at most 1e-8
-    of revenue plus penalties above that of the plan. Null without penalties."""
+    """No plan's revenue less penalties is more than this, money/s per GPU: proven, and above that
+    of this plan by at most 1e-8 of revenue plus penalties, or of the revenue that could be had
+    without those that are not linear, if that is more. Null without penalties."""
     classes: tuple[ClassSolution, ...]
     """By class, in file order; empty unless optimal."""
     totals: Occupancy | None

@@ -86,10 +86,20 @@ class Curved:
         With :math:`\eta_0=N(z_0)/D(z_0)` the tangent of the indicator is
         :math:`\eta_0+(N(z)-\eta_0D(z))/D(z_0)`.
         """
+        self.block.tangent.add(self._above_tangent(outcome))
+
+    def linearize(self, outcome: Outcome) -> None:
+        """Hold the cost above one tangent instead of a box; the true penalty is less elsewhere."""
+        row = self._above_tangent(outcome)
+        self.block.del_component("box")
+        self.block.box = pyo.ConstraintList()
+        self.block.box.add(row)
+
+    def _above_tangent(self, outcome: Outcome) -> Any:
         above, below = self.quotient(outcome)
         value = above / below
         plane = value + (self.numerator - value * self.denominator) / below
-        self.block.tangent.add(self.cost >= charge(self.promise, plane))
+        return self.cost >= charge(self.promise, plane)
 
     def confine(self, box: Box) -> None:
         r"""Admit only points of a box, and hold the cost above planes that are exact at its ends.

@@ -175,13 +175,23 @@ def _settled(
     worth: Callable[[Outcome], Worth],
     found: Found,
 ) -> Found:
-    """Return the optimum inside small boxes around it, whose sides bear no multipliers."""
-    split = [each for each in curved if not each.convex]
+    """Return the optimum of a program in which no side of a box bears a multiplier.
+
+    An optimum at a vertex is that of the program with the tangents there; any other one is looked
+    for once more inside small boxes around it.
+    """
+    here = found.solved.outcome
+    split = [each for each in curved if not each.convex and each.quotient(here)[1] > 0]
+    if not split:
+        return found
     for each in split:
-        above, below = each.quotient(found.solved.outcome)
-        if below > 0:
-            each.confine(_around(above / below, below))
-    solved = solve() if split else found.solved
+        each.linearize(here)
+    solved = solve()
+    if solved.answer is not None and found.bound - worth(solved.outcome).value <= found.allowed:
+        return replace(found, solved=solved)
+    for each in split:
+        each.confine(_around(*each.quotient(here)))
+    solved = solve()
     if solved.answer is not None and found.bound - worth(solved.outcome).value <= found.allowed:
         return replace(found, solved=solved)
     for each, box in zip(curved, boxes, strict=True):
@@ -189,8 +199,8 @@ def _settled(
     return replace(found, solved=solve())
 
 
-def _around(value: float, below: float) -> Box:
-    less, more = 1 - MARGIN, 1 + MARGIN
+def _around(above: float, below: float) -> Box:
+    less, more, value = 1 - MARGIN, 1 + MARGIN, above / below
     return Box(less * value, more * value, less * below, more * below)
 
 
