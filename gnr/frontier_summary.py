@@ -122,7 +122,8 @@ def verification(frontier: Frontier) -> str:
     ]
     apart = [each for each in solves if not each.agrees]
     if not apart:
-        return f"Solved anew on both sides of every breakpoint: all {len(solves)} solves agree."
+        count = len(solves)
+        return f"Solved anew beside every breakpoint: {count} of {count} solves agree."
     shown = measure_of(frontier)
     places = ", ".join(shown.text(each.bound) for each in apart)
     return f"NOT VERIFIED: {len(apart)} of {len(solves)} solves disagree, at {places}."

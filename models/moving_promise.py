@@ -222,6 +222,7 @@ def course(moving: MovingPromise, low: float | None = None, high: float | None =
     beyond = None if tight == last_word else maximize(_standing_still(program).fixed).value
     face = program.with_rows({"revenue": Row(program.fixed.objective, ">=", top.value)})
     loose = _loosest(program, face, top.basis, tight)
+    loose = None if loose is None else _in_file(moving, loose)
     end = _far_enough(program, tight, top.value) if loose is None else loose
     first, last = (tight, end) if upwards else (end, tight)
     if low is not None:

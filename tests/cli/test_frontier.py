@@ -61,7 +61,7 @@ def test_frontier_tells_people_where_the_price_changes(capsys: pytest.CaptureFix
     assert "22.0022" in out, "times in ms"
     assert "24.2853" in out
     assert "No tighter one can be kept." in out
-    assert "all 8 solves agree" in out
+    assert "8 of 8 solves agree" in out
     assert "throughput ≥ bound" in out
 
 
@@ -85,6 +85,29 @@ def test_several_promises_are_several_results(
     ET.parse(tmp_path / "two-class.frontiers.svg")
     lines = json.loads((tmp_path / "two-class.frontier.max_min_fairness.json").read_text())
     assert lines["pieces"][0]["slope_from"] < 0, "raising an at_least costs"
+
+
+def test_a_promise_that_costs_nothing_is_one_point(capsys: pytest.CaptureFixture[str]) -> None:
+    spare = ("--set", "classes.0.arrival_rate=0.1", "--set", "classes.1.arrival_rate=0.1")
+    code, document = gnr_json(capsys, "two-class", "--sli", "max_min_fairness", *spare)
+    assert code == 0
+    (point,) = document["breakpoints"]
+    assert point["bound"] == document["tightest"]["bound"] == document["loosest"]["bound"] == 1
+    assert point["revenue_rate"] == pytest.approx(0.1 * (230 + 380), rel=1e-12)
+
+
+def test_a_promise_to_a_class_that_the_optimum_shuts_out_always_costs(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    code, out, _ = gnr(
+        capsys, "dolly-eight-class", "--sli", "mean_ttft:creative-writing", "--out", str(tmp_path)
+    )
+    assert code == 0
+    assert "It costs something at any bound." in out
+    (file,) = tmp_path.glob("*.json")
+    document = json.loads(file.read_text())
+    assert document["loosest"] is None
+    assert document["breakpoints"][-1]["revenue_rate"] >= 0.999 * document["best_revenue_rate"]
 
 
 def test_a_promise_of_the_file_moves_and_the_others_stay(
