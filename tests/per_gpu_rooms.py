@@ -28,27 +28,33 @@ def plan_by_hand(
     targets: Sequence[float] = (1.0,),
     ranks: Sequence[int | None] | None = None,
     solo_probability: float = 1.0,
+    indices: Sequence[float] | None = None,
+    mixed_decodes: float = 0.0,
     **changes: Any,
 ) -> Plan:
-    """Return a plan of B = 2 that no program has made; one class per gate target n x_i."""
+    """Return a plan of B = 2 that no program has made; one class per gate target n x_i.
+
+    `indices` are D_i / P_i; `mixed_decodes` is n y_m of each class.
+    """
     ranks = ranks or [1] * len(targets)
+    indices = indices or [1.0] * len(targets)
     classes = tuple(
         ClassPlan(
             name=f"c{i}",
             admitted=target > 0,
             gate_target=target,
             queue_target=0.0,
-            mixed_decode_target=0.0,
+            mixed_decode_target=mixed_decodes,
             solo_decode_target=0.0,
             mixed_queue_target=0.0,
             solo_queue_target=0.0,
             solo_probability=solo_probability,
             mixed_weight=1 / len(targets),
             solo_weight=1 / len(targets),
-            prefill_index=1.0,
+            prefill_index=index,
             rank=rank,
         )
-        for i, (target, rank) in enumerate(zip(targets, ranks, strict=True))
+        for i, (target, rank, index) in enumerate(zip(targets, ranks, indices, strict=True))
     )
     usual: dict[str, Any] = {
         "objective": "bundled",

@@ -4,10 +4,14 @@ A prompt of 100 tokens is prefilled in 1 s. A stream emits 2 tokens/s on a GPU w
 and 1 token/s beside one. A request `P, D` has a prompt of P and an output of D tokens.
 """
 
+from typing import Any
+
 import pytest
 from per_gpu_rooms import ByHand, cluster_by_hand, faults_in, plan_by_hand, rates_by_hand
 
 from gnr.plan import Plan
+from gnr.validation.per_gpu import layout as at
+from gnr.validation.policies.gates import HEADROOM
 
 
 def ended(cluster: ByHand, until: float = 1000.0) -> list[dict[str, float]]:
@@ -289,3 +293,74 @@ def test_patience_starts_anew_in_the_decode_buffer() -> None:
     cluster.arrive(0, 100, 1, stays=2)
     assert column(cluster, "outcome") == [2, 1]
     assert column(cluster, "end")[1] == pytest.approx(4)
+
+
+def capped(gpus: int, cap: float, **changes: Any) -> Plan:
+    """Return a plan under which `cap` requests may be in prefill on average."""
+    targets = (1.0,) * len(changes.get("indices", (1.0,)))
+    return plan_by_hand(gpus, gpus, targets, prefill_cap=cap / (1 - HEADROOM), **changes)
+
+
+def test_a_cap_on_prefills_is_paid_off_before_the_next_one_starts() -> None:
+    """Three idle GPUs, 3/2 prefills on average, 2 at a time. At 0: a and b of 2 s, c of 1 s.
+
+    a and b start. Credit falls by 1/2 a second: -1 at 2, when both end. It rises by 3/2 a second:
+    0 at 2 2/3, where nothing else happens, and c starts. From then on it rises by 1/2, to 1/2 at
+    3 2/3, then by 3/2; 5 is the most, reached at 6 2/3.
+
+    At 10 d and e of 5 s start, at 15 f and g of 10 s with a credit of 5/2, at 25 it is -5/2. h, who
+    came at 20, starts when it is 0 again: at 26 2/3. With all that was saved, 10 by then, h would
+    have started at 25.
+    """
+    cluster = cluster_by_hand("price-index-capped", capped(3, 1.5))
+    credit = {}
+    for time, prompt in (
+        (0, 200), (0, 200), (0, 100), (10, 500), (10, 500), (15, 1000), (15, 1000), (20, 100),
+    ):  # fmt: skip
+        cluster.arrive(time, prompt, 0.5)
+        credit[time] = float(cluster.room.times[at.CREDIT])
+    assert credit == pytest.approx({0: 0, 10: 5, 15: 2.5, 20: 0})
+    assert column(cluster, "started") == pytest.approx([0, 0, 8 / 3, 10, 10, 15, 15, 80 / 3])
+
+
+def test_a_whole_cap_never_runs_into_debt() -> None:
+    """Three idle GPUs, cap 2: two at a time, the third starts when the first ends."""
+    cluster = cluster_by_hand("price-index-capped", capped(3, 2.0))
+    for prompt in (300, 100, 100):
+        cluster.arrive(0, prompt, 0.5)
+    assert column(cluster, "started") == pytest.approx([0, 0, 1])
+
+
+def test_between_marginal_classes_free_slots_decide_under_a_cap() -> None:
+    """Two GPUs of 2 slots, one prefill of 1 s at a time; class 0 has more output per prompt token.
+
+    A first request of class 0 starts at 0 and is gone soon after 1. By then one of class 1 waits,
+    then four of class 0; all but the first decode for ever. More than one slot is free at 1, 2 and
+    3 (3, 3, 2): class 0 goes first, three times. At 4 only one is left: class 1 goes before the
+    last of class 0, has its half a token by 5 1/4, and leaves its slot to it.
+    """
+    cluster = cluster_by_hand("price-index-capped", capped(2, 1.0, indices=(3.0, 0.3)))
+    cluster.arrive(0, 100, 0.5, 0)
+    cluster.arrive(0.1, 100, 0.5, 1)
+    for k in range(4):
+        cluster.arrive(0.2 + 0.1 * k, 100, 9000, 0)
+    started = [each["started"] for each in ended(cluster, until=1e5)]
+    assert started == pytest.approx([0, 4, 1, 2, 3, 5.25])
+
+
+def test_few_decodes_beside_prefills_and_none_starts_while_one_waits() -> None:
+    """Two GPUs may prefill, one decode in all beside them; GPU 2 decodes with two slots.
+
+    At 0: prompts of 1, 2, 2, 2, 3.5 and 0.8 s; outputs 10, 20, 1000, 2, 2, 2. a: 0 to 1, decodes
+    on GPU 2 to 6. b: 0 to 2, GPU 2 to 12. c: 1 to 3; it gets the one slot beside prefills, on
+    GPU 0. d: 2 to 4: no slot is left, it waits. e: 3 to 6.5. f could start at 4, but waits for d,
+    whom the slot of a takes at 6 to 7; f: 6 to 6.8. e waits from 6.5 for the slot of d: 7 to 8;
+    then f, from 8.
+    """
+    plan = plan_by_hand(3, 2, mixed_decodes=1.2)
+    cluster = cluster_by_hand("price-index-token-mean", plan)
+    for prompt, output in ((100, 10), (200, 20), (200, 1000), (200, 2), (350, 2), (80, 2)):
+        cluster.arrive(0, prompt, output)
+    assert column(cluster, "started") == pytest.approx([0, 0, 1, 2, 3, 6])
+    assert column(cluster, "decoding") == pytest.approx([1, 2, 3, 6, 7, 8])
+    assert column(cluster, "gpu") == [2, 2, 0, 2, 2, 2]

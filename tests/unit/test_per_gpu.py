@@ -96,7 +96,7 @@ def test_a_cluster_is_consistent_after_every_event(policy: str) -> None:
         if room.counters[at.READY_GPUS] > 0:
             state = room.state.reshape(2, at.ROWS)
             shut = np.isinf(rules.offset) | (state[:, at.PREFILL] >= rules.limit)
-            shut |= rules.decodes_first and room.counters[at.WAITING] > 0
+            shut |= bool(rules.decodes_first) and room.counters[at.WAITING] > 0
             shut |= room.times[at.CREDIT] < 0
             shut |= state[:, at.PREFILL].sum() >= np.ceil(rules.prefill_cap)
             assert not np.any((state[:, at.QUEUE] > 0) & ~shut)

@@ -2,6 +2,7 @@
 
 import importlib
 import pkgutil
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -12,17 +13,26 @@ from per_gpu_rooms import plan_by_hand
 
 import gnr
 from gnr.errors import InputError
+from gnr.instance import Sli
+from gnr.rates import rates_of
 from gnr.validation import policies
 from gnr.validation.per_gpu.layout import RECORD_COLUMNS
 from gnr.validation.policies import DEFAULT_POLICY, POLICIES, POOLED, find_policy
 from gnr.validation.policies.gates import (
+    HEADROOM,
     GateIndex,
+    capped_price_index_gate,
     limited_occupancy_gate,
     occupancy_gate,
     price_index_gate,
     priority_gate,
 )
-from gnr.validation.policies.layouts import partition, separate_groups, whole_cluster
+from gnr.validation.policies.layouts import (
+    partition,
+    separate_groups,
+    thinned_partition,
+    whole_cluster,
+)
 from gnr.validation.policies.policy import Policy
 from gnr.validation.policies.routers import Place
 from gnr.validation.studies.setting import Setting
@@ -35,8 +45,11 @@ PER_GPU_ONLY = (
 )  # fmt: skip
 """DESIGN section 2."""
 
-GATES = {None, occupancy_gate, limited_occupancy_gate, priority_gate, price_index_gate}
-LAYOUTS = {partition, whole_cluster, separate_groups}
+GATES = {
+    None, occupancy_gate, limited_occupancy_gate, priority_gate, price_index_gate,
+    capped_price_index_gate,
+}  # fmt: skip
+LAYOUTS = {partition, whole_cluster, separate_groups, thinned_partition}
 
 
 # Completeness: what a new policy has to pass.
@@ -128,7 +141,8 @@ def test_a_pooled_policy_is_made_of_what_counts_can_say(name: str) -> None:
     assert policy.layout is partition
     assert not policy.prefill_first
     gate = policy.gate(plan_by_hand(4, 2, (1.0, 1.0))) if policy.gate else None
-    assert gate is None or gate.limit is None
+    assert gate is None or (gate.limit is None and gate.prefill_cap == np.inf)
+    assert not policy.decodes_first
     places = [place for buffer in policy.router.buffers for place in buffer]
     assert set(places) <= {Place.MIXED_GROUP, Place.SOLO_GROUP}
 
@@ -146,8 +160,8 @@ def refusal(policy: str, **changes: Any) -> str:
 def test_a_plan_of_the_own_program_is_accepted(name: str) -> None:
     policy = POLICIES[name]
     for objective in policy.objectives:
-        disaggregated = policy.disaggregated
-        policy.check(plan_by_hand(2, 1, objective=objective, disaggregated=disaggregated))
+        needed = {"disaggregated": policy.disaggregated, "prefill_cap": 1.0}
+        policy.check(plan_by_hand(2, 1, objective=objective, **needed))
 
 
 @pytest.mark.parametrize("name", POLICIES)
@@ -171,6 +185,13 @@ def test_disaggregated_needs_a_plan_without_mixed_decodes_and_says_how_to_get_it
     told = refusal("disaggregated")
     assert "without decodes on prefilling GPUs" in told
     assert "solve with --disaggregated" in told
+
+
+def test_the_capped_ranking_needs_a_cap_and_says_what_to_promise() -> None:
+    told = refusal("price-index-capped")
+    assert "follows a plan with a cap on prefills, this one has none" in told
+    assert "promise a mean_tpot" in told
+    assert "or take price-index-fill" in told
 
 
 def test_the_plan_of_the_wrong_classes_is_refused() -> None:
@@ -228,16 +249,77 @@ def test_limited_gate_orders_as_the_gate_and_closes_at_the_target() -> None:
     assert order(free, [2, 1, 0]) == [0, 1], "the gate without limit conserves work"
 
 
-# Layouts and fidelities.
+def test_capped_gate_turns_the_order_of_marginal_classes_where_slots_are_few() -> None:
+    """Ranks 2, 1, then three marginal classes with D/P of 1, 9 and 4, and one that is shut out."""
+    targets, ranks = (4.0, 3.0, 2.0, 2.0, 2.0, 0.0), (2, 1, 3, 3, 3, None)
+    indices = (5.0, 5.0, 1.0, 9.0, 4.0, 5.0)
+    plan = plan_by_hand(9, 9, targets, ranks, indices=indices, prefill_cap=6.5)
+    gate = capped_price_index_gate(plan)
+    assert order(gate, [0, 0, 7, 3, 1, 0]) == [1, 0, 3, 4, 2]
+    assert gate.crowded_offset is not None
+    few = replace(gate, offset=gate.crowded_offset)
+    assert order(few, [0, 0, 1, 3, 7, 0]) == [1, 0, 2, 4, 3]
+    assert gate.prefill_cap == pytest.approx(6.5 * (1 - HEADROOM))
+
+
+# Layouts.
 
 
 def test_layouts_of_five_gpus_two_of_them_mixed() -> None:
-    """Slots for decodes on GPUs that prefill and on the others, B = 16."""
+    """Slots for decodes on GPUs that prefill and on the others, B = 16, and who holds one more."""
     plan = plan_by_hand(5, 2)
     found = [tuple(vars(make(plan, 16)).values()) for make in (
         partition, whole_cluster, separate_groups,
     )]  # fmt: skip
-    assert found == [(2, 15, 16), (5, 16, 16), (2, 0, 16)]
+    assert found == [(2, 15, 16, 0), (5, 16, 16, 0), (2, 0, 16, 0)]
+
+
+@pytest.mark.parametrize(
+    ("planned", "expected"),
+    [(0.4, (0, 0)), (6.6, (3, 1)), (8.0, (4, 0)), (29.6, (15, 0)), (40.0, (15, 0))],
+)
+def test_the_planned_decodes_are_spread_over_two_mixed_gpus(
+    planned: float, expected: tuple[int, int]
+) -> None:
+    """Rounded, evenly, at most B - 1 = 15 beside a prefill."""
+    layout = thinned_partition(plan_by_hand(5, 2, mixed_decodes=planned), 16)
+    assert (layout.mixed_group_slots, layout.roomier_gpus) == expected
+    assert (layout.prefill_gpus, layout.solo_group_slots) == (2, 16)
+
+
+def test_a_plan_without_mixed_gpus_has_no_decodes_to_spread() -> None:
+    layout = thinned_partition(plan_by_hand(5, 0), 16)
+    assert tuple(vars(layout).values()) == (0, 0, 16, 0)
+
+
+def test_the_plan_has_the_cap_of_the_tightest_promise() -> None:
+    """(P47) solved for X: the mean at the cap is what is promised; cap 1 where it never binds."""
+    instance = gnr.load("two-class")
+    rates = rates_of(instance)
+    slots, solo, mixed = rates.batch_slots, rates.solo_time, rates.mixed_time
+
+    def cap(*bounds: float) -> float | None:
+        slis = tuple(Sli(kind="mean_tpot", at_most=bound, name=f"{bound}") for bound in bounds)
+        return gnr.solve(instance.model_copy(update={"slis": slis})).plan(10).prefill_cap
+
+    assert cap() is None
+    assert cap(2 * mixed) == 10
+    tight = solo + 0.1 * (mixed - solo)
+    share = float(cap(2 * mixed, tight, mixed) or 0.0) / 10
+    mean = (mixed * (slots - 1) * share + solo * slots * (1 - share)) / (slots - share)
+    assert mean == pytest.approx(tight, rel=1e-12)
+
+
+def test_where_prefills_slow_nothing_down_a_promise_caps_nothing() -> None:
+    """kappa = 1/2: more prefills make the mean shorter."""
+    slow = gnr.load("two-class", ["gpu.iteration_time.decode_only=0.08"])
+    assert rates_of(slow).mixed_time < 0.08 / 2
+    promised = Sli(kind="mean_tpot", at_most=0.079)
+    solution = gnr.solve(slow.model_copy(update={"slis": (promised,)}))
+    assert solution.plan(10).prefill_cap is None
+
+
+# Fidelities.
 
 
 @pytest.mark.parametrize(

@@ -258,7 +258,7 @@ def _crowded(rules: Any, room: Any) -> bool:
     free = float(len(room.ready) * rules.slots)
     for row in (at.PREFILL, at.MIXED, at.SOLO):
         free -= _present(rules, room, row)
-    return bool(free <= rules.few_slots)
+    return bool(free <= rules.prefill_cap)
 
 
 @inlined

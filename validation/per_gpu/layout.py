@@ -128,8 +128,7 @@ class Rules(NamedTuple):
     most_prefills: float
     """Most requests in prefill at a time, the cap rounded up."""
     crowded_offset: Floats
-    few_slots: float
-    """Takes the place of `offset` while no more than `few_slots` are free in the whole cluster."""
+    """In place of `offset` while no more slots than the cap are free in the whole cluster."""
     decodes_first: int
     """1 if no prefill starts while a finished one waits for a decode slot."""
     prefill_first: int

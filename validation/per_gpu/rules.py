@@ -48,7 +48,6 @@ def make_rules(rates: Rates, plan: Plan, policy: Policy, lengths: LengthLaw) -> 
         prefill_cap=gate.prefill_cap,
         most_prefills=float(np.ceil(gate.prefill_cap - ROUNDING)),
         crowded_offset=gate.offset if gate.crowded_offset is None else gate.crowded_offset,
-        few_slots=gate.prefill_cap,
         decodes_first=int(policy.decodes_first),
         prefill_first=int(policy.prefill_first),
         places=_places(policy),

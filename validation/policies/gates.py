@@ -10,6 +10,10 @@ from gnr.plan import Plan
 SIGNIFICANT_DIGITS = 12
 """Digits of a gate target that count: solver noise must not break a tie of equal targets."""
 
+HEADROOM = 1e-3
+"""Share of a cap on prefills that is left unused. The average over a run is off the cap by what the
+credit has changed, either way; with this it stays below in runs of some thousand GPU-seconds."""
+
 
 @dataclass(frozen=True)
 class GateIndex:
@@ -77,7 +81,8 @@ def capped_price_index_gate(plan: Plan) -> GateIndex:
     """Return the ranking under a cap on prefills (Algorithm 11, steps 2 to 4).
 
     Of the marginal classes the one with the most output per prompt token, D_i / P_i, goes first
-    while slots are plenty, the one with the least while they are scarce.
+    while slots are plenty, the one with the least while they are scarce. A plan without a cap is
+    followed without one.
     """
     gate = price_index_gate(plan)
     work = np.array([one.prefill_index for one in plan.classes])
@@ -88,7 +93,7 @@ def capped_price_index_gate(plan: Plan) -> GateIndex:
         slope=flat,
         offset=gate.offset + np.where(marginal, place, 0.0),
         queue_target=flat,
-        prefill_cap=np.inf if plan.prefill_cap is None else plan.prefill_cap,
+        prefill_cap=np.inf if plan.prefill_cap is None else (1 - HEADROOM) * plan.prefill_cap,
         crowded_offset=gate.offset - np.where(marginal, place, 0.0),
     )
 
