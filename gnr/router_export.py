@@ -99,6 +99,14 @@ class RouterRules(BaseModel):
         "with the fewest requests in prefill per gate_target. It decodes where it was prefilled."
     )
     """Price index in place (Algorithm 9)."""
+    prefill_cap: str = (
+        "Where prefill_cap is a number, a mean time per output token is promised. To keep it, hold "
+        "a credit that grows each second by prefill_cap less the requests in prefill, to 5 at "
+        "most; start a prefill only while the credit is not negative and fewer than prefill_cap, "
+        "rounded up, are in prefill. Among marginal classes take the largest prefill_index while "
+        "more than prefill_cap slots are free in the whole cluster, else the smallest."
+    )
+    """The ranking under a cap on prefills (Algorithm 11)."""
 
 
 class RouterPlan(BaseModel):
@@ -128,6 +136,9 @@ class RouterPlan(BaseModel):
     """Decode slots of the mixed group, M (B - 1)."""
     solo_decode_slots: int
     """Decode slots of the solo group, (n - M) B."""
+    prefill_cap: float | None
+    """n X_c, most requests in prefill on average that the promised mean time per output token
+    allows (eq. D7); null where nothing caps them."""
     batch_slots: int
     """B, requests one GPU holds, the one in prefill included."""
     chunk_tokens: int
@@ -226,6 +237,7 @@ def router_plan(solution: Solution, gpus: int) -> RouterPlan:
         solo_gpus=plan.solo_gpus,
         mixed_decode_slots=plan.mixed_decode_slots,
         solo_decode_slots=plan.solo_decode_slots,
+        prefill_cap=plan.prefill_cap,
         batch_slots=gpu.batch_slots,
         chunk_tokens=gpu.chunk_tokens,
         classes=tuple(
@@ -262,7 +274,7 @@ def vllm_priorities(solution: Solution, gpus: int) -> VllmPriorities:
         priorities=priorities,
         not_admitted=not_admitted,
         reproduces=_reproduced(slots, chunk),
-        does_not_reproduce=_not_reproduced(priorities, not_admitted),
+        does_not_reproduce=_not_reproduced(plan, priorities, not_admitted),
         warnings=(*solution.warnings, *_ranking_warnings(solution, plan)),
         provenance=solution.provenance,
     )
@@ -339,7 +351,9 @@ def _reproduced(slots: int, chunk: int) -> tuple[str, ...]:
     )
 
 
-def _not_reproduced(priorities: Mapping[str, int], not_admitted: Sequence[str]) -> tuple[str, ...]:
+def _not_reproduced(
+    plan: Plan, priorities: Mapping[str, int], not_admitted: Sequence[str]
+) -> tuple[str, ...]:
     found = [
         "Knowing the class of a request: one sent without a priority counts as 0 and goes ahead "
         "of every class, so give each request the value of its class.",
@@ -364,6 +378,12 @@ def _not_reproduced(priorities: Mapping[str, int], not_admitted: Sequence[str]) 
             0,
             f"The tie between the marginal classes {_listing(last)}: the engine goes by arrival, "
             "Algorithm 9 by the smaller X_i/(n x_i), requests in prefill over planned ones.",
+        )
+    if plan.prefill_cap is not None:
+        found.insert(
+            0,
+            "The cap on prefills that keeps the promised mean time per output token: hold prompts "
+            f"back in the router so that {plan.prefill_cap:.4g} are in prefill on average at most.",
         )
     if not_admitted:
         found.insert(

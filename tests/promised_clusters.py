@@ -1,4 +1,4 @@
-"""Clusters that promise a time per output token: instances drawn at random, runs, what they show."""
+"""Clusters that promise a time per output token: random instances, runs, what they show."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
