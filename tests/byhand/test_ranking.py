@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from gnr.comparison import Condition
-from gnr.comparison_summary import best_sentence, listed
-from gnr.simulation import Estimate
+from gnr.comparison_summary import best_sentence, listed, promise_sentence
+from gnr.simulation import Estimate, Kept
 from gnr.validation.ranking import ISOLATES, best_policies, policy_pairs
 from gnr.validation.studies.survey import summaries
 
@@ -86,6 +86,32 @@ def test_best_and_whom_it_beats() -> None:
     assert "exponential lengths" in best_sentence(small, [SMALL, Condition(20, "deterministic")])
     for text in (best_sentence(small, [SMALL]), best_sentence(large, [LARGE])):
         assert "equal" not in text
+
+
+def test_the_best_policy_is_not_crowned_over_a_broken_promise() -> None:
+    """20 GPUs: sli-aware has the smallest gap and breaks one; gate-and-route keeps all, with a
+    larger gap, fcfs-route may. 100 GPUs: equal gaps, the first of them is undecided and the other
+    keeps none."""
+    keeping: dict[tuple[Condition, str], Kept | None] = {
+        (SMALL, "sli-aware"): "no",
+        (SMALL, "gate-and-route"): "yes",
+        (SMALL, "fcfs-route"): "undecided",
+        (LARGE, "fcfs-route"): "undecided",
+        (LARGE, "gate-and-route"): "no",
+    }
+    small, large = best_policies(gaps(), policy_pairs(SHARES), keeping)
+    assert (small.policy, small.keeps_promises) == ("sli-aware", "no")
+    assert small.best_keeping == "gate-and-route"
+    assert (large.keeps_promises, large.best_keeping) == ("undecided", None)
+    assert best_sentence(small, [SMALL, LARGE]).endswith(
+        "It breaks a promise; of those that keep them all gate-and-route comes closest."
+    )
+    assert promise_sentence(large, [LARGE]) == (
+        "100 GPUs: fcfs-route comes closest to the optimum and may or may not keep every promise; "
+        "no policy surely keeps them all."
+    )
+    (without, _) = best_policies(gaps(), policy_pairs(SHARES))
+    assert (without.keeps_promises, without.best_keeping) == (None, None)
 
 
 def test_isolating_pairs_put_first_what_has_the_feature() -> None:

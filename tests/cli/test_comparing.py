@@ -212,6 +212,62 @@ def test_the_summary_names_the_best_in_plain_words(capsys: pytest.CaptureFixture
     assert shown.count("GPUs: ") == 2
 
 
+def promising(tmp_path: Path, sli: str) -> str:
+    """Write the shipped instance with one promise; return its path."""
+    from gnr.instance_text import to_toml
+    from gnr.reading import load
+
+    path = tmp_path / "promising.toml"
+    text = to_toml(load("two-class")).replace('name = "two-class"', 'name = "promising"', 1)
+    path.write_text(f"{text}\n[[slis]]\n{sli}\n")
+    return str(path)
+
+
+def test_promises_are_compared_policy_by_policy(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Only the disaggregated cluster keeps decodes off mixed GPUs; it is not the one with most."""
+    file = promising(tmp_path, 'kind = "disaggregation"\nat_most = 0.0')
+    arguments = (file, "--policies", "gate-and-route,disaggregated", "--gpus", "5,20", *QUICK)
+    code, document = gnr_json(capsys, *arguments, "--out", str(tmp_path))
+    assert code == 0
+    jsonschema.validate(document, read_schema("compare"))
+    assert document["lp_revenue_rate"] == pytest.approx(297.7031698642446, rel=1e-9)
+    assert document["promised_revenue_rate"] == pytest.approx(276.205, rel=1e-4)
+    kept = {cell["policy"]: cell["promises"][0]["kept"] for cell in document["cells"]}
+    assert kept == {"gate-and-route": "no", "disaggregated": "yes"}
+    for best in document["best"]:
+        assert best["policy"] == "gate-and-route"
+        assert (best["keeps_promises"], best["best_keeping"]) == ("no", "disaggregated")
+    written = {path.name for path in tmp_path.iterdir()}
+    assert "promising.comparison.promises.png" in written
+    assert "broken" in (tmp_path / "promising.comparison.gaps.svg").read_text()
+    _, shown, _ = gnr(capsys, *arguments)
+    for words in (
+        "with the promises it is 276.2", "disaggregation, promised ≤ 0", "all promises together",
+        "It breaks a promise; of those that keep them all disaggregated comes closest",
+    ):  # fmt: skip
+        assert words in " ".join(shown.split())
+
+
+def test_a_policy_without_a_plan_that_keeps_the_promises_is_left_out_of_all(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Without decodes on mixed GPUs no more than 0.9 requests/s per GPU can be served."""
+    file = promising(tmp_path, 'kind = "throughput"\nat_least = 0.96')
+    code, document = gnr_json(capsys, file, "--gpus", "5", *QUICK)
+    assert code == 0
+    assert "disaggregated" not in {cell["policy"] for cell in document["cells"]}
+    (warning,) = [each for each in document["warnings"] if "left out disaggregated" in each]
+    assert "no plan keeps throughput with no decodes on prefilling GPUs" in warning
+    code, document = gnr_json(capsys, file, "--policies", "disaggregated", "--gpus", "5", *QUICK)
+    assert code == document["error"]["code"] == 1
+    nobody = promising(tmp_path, 'kind = "throughput"\nat_least = 0.999')
+    code, document = gnr_json(capsys, nobody, "--gpus", "5", *QUICK)
+    assert code == document["error"]["code"] == 1
+    assert document["error"]["messages"][0]["message"] == "no plan keeps throughput"
+
+
 def test_an_interrupt_keeps_the_cells_that_are_done(tmp_path: Path) -> None:
     command = (
         sys.executable, "-m", "gnr", "compare", "two-class", *PAIR, "--gpus", "5,100000",

@@ -298,19 +298,92 @@ def test_summary_names_gap_causes_and_warmup(capsys: pytest.CaptureFixture[str])
         assert words in shown
 
 
-def test_promises_are_refused_as_by_solve(
+def promising(tmp_path: Path, *slis: str) -> str:
+    """Write the shipped instance with these tables of promises; return its path."""
+    from gnr.instance_text import to_toml
+    from gnr.reading import load
+
+    path = tmp_path / "promising.toml"
+    text = to_toml(load("two-class")).replace('name = "two-class"', 'name = "promising"', 1)
+    path.write_text("\n[[slis]]\n".join([text, *slis]))
+    return str(path)
+
+
+FAIR = 'kind = "prefill_fairness"\nat_most = 0.15\nname = "fair"'
+SOON = 'kind = "mean_ttft"\nclass = "decode-heavy"\nat_most = 9'
+
+
+def test_promises_are_measured_and_judged(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    """A promise that is silently dropped would be a broken one."""
-    code, template, _ = gnr(capsys, "new", str(tmp_path / "mine.toml"))
-    assert code == 0, template
-    text = (tmp_path / "mine.toml").read_text()
-    promised = text + '\n[[slis]]\nkind = "prefill_fairness"\nat_most = 0.15\n'
-    (tmp_path / "mine.toml").write_text(promised)
-    for verb in ("simulate", "converge"):
-        code, _, err = gnr(capsys, verb, str(tmp_path / "mine.toml"), "--policy", "sli-aware")
-        assert code == 2
-        assert "cannot be optimised under yet" in err
+    arguments = (promising(tmp_path, FAIR, SOON), "--policy", "sli-aware", "--gpus", "20", *QUICK)
+    _, document = gnr_json(capsys, "simulate", *arguments)
+    jsonschema.validate(document, read_schema("simulate"))
+    fair, soon = document["promises"]
+    assert set(fair) == {
+        "name", "kind", "class", "unit", "direction", "promised", "planned", "measured",
+        "served_only", "kept",
+    }  # fmt: skip
+    assert (fair["name"], fair["promised"], fair["planned"]) == ("fair", 0.15, pytest.approx(0.15))
+    assert (fair["class"], fair["served_only"]) == (None, None)
+    measured = fair["measured"]["mean"] - fair["measured"]["half_width"]
+    assert fair["kept"] == ("no" if measured > 0.15 else "undecided")
+    assert (soon["class"], soon["kept"]) == ("decode-heavy", "yes")
+    assert set(soon["served_only"]) == {"mean", "half_width"}
+    assert document["lp_revenue_rate"] == pytest.approx(297.7031698642446, rel=1e-9)
+    assert document["plan_revenue_rate"] == pytest.approx(280.188987737437, rel=1e-6)
+    earned = document["revenue_rate"]["mean"]
+    assert document["plan_gap"]["mean"] == pytest.approx(1 - earned / 280.188987737437, rel=1e-6)
+    _, shown, _ = gnr(capsys, "simulate", *arguments)
+    for words in ("promises, 95 % intervals", "served only", "kept", "That optimum promises"):
+        assert words in shown
+    _, pooled = gnr_json(capsys, "simulate", *arguments, "--fidelity", "pooled")
+    assert pooled["promises"][1]["served_only"] is None
+
+
+def test_without_promises_nothing_is_said_of_them(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ("simulate", "two-class", "--gpus", "5", *QUICK)
+    _, document = gnr_json(capsys, *arguments)
+    assert document["promises"] == []
+    assert document["plan_gap"]["mean"] == pytest.approx(document["gap"]["mean"])
+    assert "promise" not in gnr(capsys, *arguments)[1]
+
+
+@pytest.mark.parametrize("verb", ["simulate", "converge"])
+def test_promises_that_no_plan_of_the_policy_keeps_are_an_honest_negative(
+    verb: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    file = promising(tmp_path, 'kind = "mean_tpot"\nat_most = 0.01\nname = "speedy"')
+    code, document = gnr_json(capsys, verb, file, "--policy", "sli-aware")
+    assert code == document["error"]["code"] == 1
+    (problem,) = document["error"]["messages"]
+    assert problem["message"] == "no plan keeps speedy with an empty decode buffer"
+    assert "promise speedy at most 0.022" in problem["remedy"]
+
+
+def test_converge_under_promises_is_judged_against_the_plan(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Against the optimum without promises no cluster, however large, could converge."""
+    arguments = (
+        "converge", promising(tmp_path, FAIR), "--policy", "sli-aware", "--gpus", "5,20,50,200",
+        *QUICK,
+    )  # fmt: skip
+    _, document = gnr_json(capsys, *arguments)
+    jsonschema.validate(document, read_schema("converge"))
+    assert document["against"] == "plan"
+    assert document["approached_revenue_rate"] == pytest.approx(280.188987737437, rel=1e-6)
+    assert document["lp_revenue_rate"] == pytest.approx(297.7031698642446, rel=1e-9)
+    assert document["fit"]["limit"]["estimate"] < 1 - 280.2 / 297.7
+    _, shown, _ = gnr(capsys, *arguments, "--out", str(tmp_path))
+    for words in ("gap to the plan", "promises by cluster size", "LP optimum without the promises"):
+        assert words in shown
+    picture = (tmp_path / "promising.sli-aware.gap.svg").read_text()
+    assert "gap to the plan with its promises" in picture
+    _, free = gnr_json(capsys, "converge", "two-class", "--gpus", "5,20", *QUICK)
+    assert (free["against"], free["approached_revenue_rate"]) == (
+        "optimum", free["lp_revenue_rate"]
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(

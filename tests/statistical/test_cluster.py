@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from pooled_chains import DIGEST, chain_of, compiled, planned, rates_named
+from statistical.attainment import DECODE, PREFILL, farthest
 from statistical.checks import POWER, Check, difference_check, report
 from statistical.test_queues import ARRIVAL, PATIENCE, SERVERS, SERVICE, one_class
 
@@ -295,11 +296,7 @@ def test_policies_share_random_numbers_and_the_correlation_is_positive() -> None
 
 
 def distances_from_plan(policy: str, gpus: int) -> tuple[float, float]:
-    """Return how far prefill and decode occupancies are from the plan.
-
-    The largest distance over classes and pools, half-widths included, as shares of the total
-    planned occupancy: x for prefill, y_m + y_s for decode.
-    """
+    """Return how far prefill and decode occupancies are from the plan."""
     targets = planned("two-class", policy).classes
     found = gnr.simulate(
         gnr.load("two-class"),
@@ -310,20 +307,7 @@ def distances_from_plan(policy: str, gpus: int) -> tuple[float, float]:
         horizon=400.0,
         fidelity="pooled",
     )
-    farthest = {}
-    for fields in (("prefill",), ("mixed_decode", "solo_decode")):
-        total = sum(getattr(target, field) for target in targets for field in fields)
-        farthest[fields] = (
-            max(
-                abs(getattr(one, field).mean - getattr(target, field))
-                + getattr(one, field).half_width
-                for one, target in zip(found.classes, targets, strict=True)
-                for field in fields
-            )
-            / total
-        )
-    prefill, decode = farthest.values()
-    return prefill, decode
+    return farthest(found, targets, PREFILL), farthest(found, targets, DECODE)
 
 
 @pytest.mark.long
