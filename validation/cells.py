@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from gnr.atomic import complete_file
 from gnr.simulation import Simulation
 
-FORMAT = 2
+FORMAT = 3
 """Version of the files."""
 
 DIGITS = 16

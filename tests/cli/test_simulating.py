@@ -369,13 +369,13 @@ def test_converge_under_promises_is_judged_against_the_plan(
         "converge", promising(tmp_path, FAIR), "--policy", "sli-aware", "--gpus", "5,20,50,200",
         *QUICK,
     )  # fmt: skip
-    _, document = gnr_json(capsys, *arguments)
+    _, shown, _ = gnr(capsys, *arguments, "--out", str(tmp_path))
+    document = json.loads((tmp_path / "promising.sli-aware.convergence.json").read_text())
     jsonschema.validate(document, read_schema("converge"))
     assert document["against"] == "plan"
     assert document["approached_revenue_rate"] == pytest.approx(280.188987737437, rel=1e-6)
     assert document["lp_revenue_rate"] == pytest.approx(297.7031698642446, rel=1e-9)
     assert document["fit"]["limit"]["estimate"] < 1 - 280.2 / 297.7
-    _, shown, _ = gnr(capsys, *arguments, "--out", str(tmp_path))
     for words in ("gap to the plan", "promises by cluster size", "LP optimum without the promises"):
         assert words in shown
     picture = (tmp_path / "promising.sli-aware.gap.svg").read_text()
