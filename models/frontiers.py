@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from typing import Any, Literal
 
+from pyomo.common.gc_manager import PauseGC
+
 from gnr.checks import warnings_for
 from gnr.errors import InputError, Problem
 from gnr.exact_rates import exact
@@ -19,11 +21,16 @@ from gnr.frontier_result import (
     Resolved,
 )
 from gnr.instance import Instance
+from gnr.models import promised_state
 from gnr.models.moving_promise import Course, MovingPromise, course, moving_promise, no_optimum
 from gnr.models.parametric import Coefficients, LinearFractional, Piece
-from gnr.models.steady_state import solve
+from gnr.models.point import Program
+from gnr.models.promises import promises_of
+from gnr.models.solver import Status
+from gnr.models.steady_state import PROGRAMS
 from gnr.plan import Occupancy
 from gnr.provenance import record
+from gnr.rates import rates_of
 
 BESIDE = Fraction(1, 64)
 """Share of a piece by which a solve keeps off the breakpoint."""
@@ -131,24 +138,39 @@ def resolved(
     scale
         Best revenue over the width of the frontier: the magnitude of a price.
     """
-    solution = solve(moving.at(bound))
-    revenue = solution.revenue_rate
-    found = solution.promises[moving.place].price if revenue is not None else None
+    status, revenue, found = _solved(moving.at(bound), moving.place)
     if value is None or revenue is None or found is None:
-        agrees = value is None and solution.status == "infeasible"
+        agrees = value is None and status is Status.INFEASIBLE
     else:
         agrees = abs(revenue - value) <= SAME_REVENUE * (abs(value) or abs(scale)) and (
             price is None or abs(found - price) <= SAME_PRICE * abs(price) + NO_PRICE * scale
         )
     return Resolved(
         bound=bound,
-        status=solution.status,
+        status=status.value,
         revenue_rate=revenue,
         price=found,
         expected_revenue_rate=value,
         expected_price=price,
         agrees=agrees,
     )
+
+
+def _solved(instance: Instance, place: int) -> tuple[Status, float | None, float | None]:
+    """Return how the solver ends, best revenue and price of one promise, all in floats.
+
+    What `gnr.solve` finds before it asks what is unique or in conflict, which would cost more.
+    """
+    rates = rates_of(instance)
+    build, weigh = PROGRAMS[instance.prices.scheme]
+    promises = promises_of(instance, rates)
+    plain = Program(rates, weigh(rates), empty_decode_buffer=False)
+    program = promised_state.demanded(plain, promises)
+    with PauseGC():
+        found = promised_state.optimum(build, program, promises)
+    if found.point is None:
+        return found.status, None, None
+    return found.status, program.revenue(found.point), found.prices[place]
 
 
 def _breakpoints(moving: MovingPromise, found: Course) -> Iterator[Breakpoint]:
