@@ -113,7 +113,8 @@ class Curved:
         over, under = above - box.least * below, box.most * below - above
         block.box.add(over >= 0)
         block.box.add(under >= 0)
-        block.box.add(pyo.inequality(box.narrowest, below, box.widest))
+        block.box.add(below >= box.narrowest)
+        block.box.add(below <= box.widest)
         ends = (box.widest, box.narrowest)
         far, near = ends if self.promise.direction == "at_most" else ends[::-1]
         if far > 0:
