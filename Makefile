@@ -24,6 +24,10 @@ demo: $(STAMP)
 	$(BIN)/gnr solve two-class --certify --out build/demo | tail -n 5
 	$(BIN)/gnr prove M L13.3 --faults
 	$(BIN)/gnr prove two-class
+	$(BIN)/gnr solve two-class-promises --gpus 500 --out build/demo
+	$(BIN)/gnr frontier two-class --sli mean_tpot --sli prefill_fairness --sli decode_fairness \
+	  --out build/demo
+	$(BIN)/gnr sweep two-class --vary gpu.batch_slots=2:32 --out build/demo
 	$(BIN)/gnr draw dolly-eight-class --out build/demo
 	$(BIN)/gnr simulate two-class --gpus 500 --fidelity pooled --out build/demo
 	$(BIN)/gnr compare two-class --policies gate-and-route,fcfs-immediate,price-index-fill \
