@@ -23,9 +23,10 @@ class Certificate(BaseModel):
     for classes that leave at some rate, ``prefill_queue[NAME]``, ``decode_queue[NAME]``; rows
     ``prefill_capacity``, ``mixed_decode_capacity``, ``solo_decode_capacity``,
     ``prefill_balance[NAME]``, ``decode_balance[NAME]``. The promises of the file, and all of them,
-    are the rows ``promise[LABEL]``; those of fairness have two variables more, ``highest[LABEL]``
-    and ``lowest[LABEL]``, and rows that tie them to the classes, ``definition[LABEL][0]`` and so
-    on. LABEL is the key of the promise in results: its name, its kind, or kind:class.
+    are the rows ``promise[LABEL]``; those of fairness have variables more, ``highest[LABEL]`` and
+    ``lowest[LABEL]``, or ``least[LABEL]``, and rows that tie them to the classes,
+    ``definition[LABEL][0]`` and so on. LABEL is the key of the promise in results: its name, its
+    kind, or kind:class.
     """
 
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True, extra="forbid")
@@ -55,12 +56,12 @@ class Certificate(BaseModel):
     and slacks at reduced cost 0 show how far the optimum is unique. If infeasible, they combine the
     rows to one that no nonnegative point satisfies (Farkas)."""
     unique: bool | None
-    """Whether all optimal points are the same plan, the highest and lowest of fairness promises,
-    which are bounds and no part of a plan, apart; null if infeasible."""
+    """Whether all optimal points are the same plan, the variables of fairness promises apart,
+    which are bounds and no part of a plan; null if infeasible."""
     directions: tuple[dict[str, Exact], ...]
     """Differences from the vertex to other optimal points, linearly independent, as many as the set
-    of optima has dimensions; nonzero entries only. If the optimum is unique they move at most the
-    highest and lowest of fairness promises."""
+    of optima has dimensions; nonzero entries only. If the optimum is unique they move at most
+    the variables of fairness promises."""
     checksum: str = ""
     """SHA-256 of the rest as compact JSON with sorted keys: finds slips, proves nothing."""
 

@@ -17,7 +17,6 @@ from gnr.models.exact_promises import moves_plan, promised_program
 from gnr.models.point import Point
 from gnr.plan import Occupancy
 from gnr.result import Solution
-from gnr.slis import INDICATORS
 
 MOST_CLASSES = 200
 """Classes beyond which certificates are refused: exact elimination would take minutes."""
@@ -33,8 +32,7 @@ def certify(
 
     The optimum in floats only says where to begin: exact pivots go on from its basis, so that the
     certificate is right even where the solution is not; see `disagreement`. Promises are rows like
-    others. Penalties are not covered, for their optimum need not be a fraction, nor is max-min
-    fairness, whose shares are themselves the outcome of programs in floats.
+    others. Penalties are not covered, for their optimum need not be a fraction.
 
     Parameters
     ----------
@@ -49,8 +47,8 @@ def certify(
     Raises
     ------
     InputError
-        If the instance has too many classes, penalties or promises that no certificate covers, or
-        the fractions too many digits to be written.
+        If the instance has too many classes or penalties, or the fractions too many digits to be
+        written.
     """
     instance = solution.instance
     _refuse_what_is_not_covered(instance)
@@ -128,23 +126,17 @@ def _refuse_what_is_not_covered(instance: Instance) -> None:
             f"{len(instance.classes)} classes are too many for a certificate",
             f"at most {MOST_CLASSES}; solve without --certify",
         )
-    problems = []
-    for k, sli in enumerate(instance.slis):
-        if sli.penalty_weight is not None:
-            why = "is a penalty, which no certificate covers"
-        elif INDICATORS[sli.kind].needs_fair_shares:
-            why = "rests on shares computed in floats, which no certificate covers"
-        else:
-            continue
-        problems.append(
-            Problem(
-                "certificate-sli",
-                instance.name,
-                f"slis[{k}]",
-                f"{sli.label!r} {why}",
-                "solve without --certify, or without it",
-            )
+    problems = [
+        Problem(
+            "certificate-penalty",
+            instance.name,
+            f"slis[{k}]",
+            f"{sli.label!r} is a penalty, which no certificate covers",
+            "solve without --certify, or make it a promise",
         )
+        for k, sli in enumerate(instance.slis)
+        if sli.penalty_weight is not None
+    ]
     if problems:
         raise InputError(problems)
 

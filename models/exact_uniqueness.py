@@ -97,8 +97,8 @@ class Settled:
 def settle(instance: Instance, program: Program, point: Point) -> Settled | None:
     """Return what is unique in the optimum of an instance under hard promises, exactly.
 
-    None where it is left open: with many classes, penalties, or shares found in floats. `point`, an
-    optimum in floats, only says where to begin.
+    None where it is left open: with many classes, with penalties, and with fair shares, by which
+    the load stands among the coefficients. `point`, an optimum in floats, only says where to begin.
     """
     rates = exact_rates(instance)
     promises = promises_of(instance, rates)

@@ -4,9 +4,9 @@
 
 Needs the standard library only, and nothing of gnr: the linear program is built here, from the
 instance file and the formulas of the paper (eqs. P3, P4, P21, P40, P42), the promises of the file
-included (P43, P45, D7, D13 and Little's law). Every number of the file is the shortest decimal that
-denotes its double. Exit code: 0 all holds, 1 something does not, 2 the input cannot be used. Names
-are printed with all but plain ASCII escaped.
+included (P43, P45, D7, D13, Little's law and max-min fair shares by D4 and D12). Every number of
+the file is the shortest decimal that denotes its double. Exit code: 0 all holds, 1 something does
+not, 2 the input cannot be used. Names are printed with all but plain ASCII escaped.
 """
 
 import hashlib
@@ -52,7 +52,7 @@ SLI = {
     "at_most": (*NUMBER, None), "at_least": (*NUMBER, None), "penalty_weight": (*NUMBER, None),
 }  # fmt: skip
 """The shape of an entry of `slis`; all but `kind` may be left out."""
-AUXILIARY = ("highest[", "lowest[")
+AUXILIARY = ("highest[", "lowest[", "least[")
 """How the names of variables begin that only tie rows together and are no part of a plan."""
 
 
@@ -210,13 +210,13 @@ def program(
     rows["solo_decode_capacity"] = solo, True, slots
     for k, sli in enumerate(instance.get("slis", ())):
         try:
-            promise(objective, rows, sli, classes, (slots, tau, solo_time))
+            add_promise(objective, rows, sli, classes, (slots, tau, solo_time))
         except ValueError as error:
             raise ValueError(f"instance.slis[{k}]: {error}") from error
     return objective, rows
 
 
-def promise(
+def add_promise(
     objective: Vector,
     rows: dict[str, Row],
     sli: Mapping[str, Any],
@@ -241,16 +241,25 @@ def promise(
     label = sli.get("name", kind if owner is None else f"{kind}:{owner}")
     if f"promise[{label}]" in rows:
         raise ValueError(f"another one is called {label!r} too")
+    ties: list[Vector] = []
+    highest, lowest, least = (f"{name}{label}]" for name in AUXILIARY)
     if kind in SPREADS:  # lowest <= v_i <= highest
-        highest, lowest = (f"{name}{label}]" for name in AUXILIARY)
-        objective |= {highest: ZERO, lowest: ZERO}
-        fields = [SPREADS[kind](each) for each in classes]
-        ties = [tie for v in fields for tie in ({v: ONE, highest: -ONE}, {lowest: ONE, v: -ONE})]
-        for j, tie in enumerate(ties):
-            rows[f"definition[{label}][{j}]"] = tie, True, ZERO
+        for each in classes:
+            v = SPREADS[kind](each)
+            ties += [{v: ONE, highest: -ONE}, {lowest: ONE, v: -ONE}]
         above, below = {highest: ONE, lowest: -ONE}, {CONSTANT: ONE}
+    elif kind == "max_min_fairness":  # least r_i lambda_i <= what is finished of class i
+        share = fair_share(classes, gpu)
+        for each in classes:
+            served = (share if each.theta else ONE) * each.arrivals
+            ties.append({least: served, each.y_m: -each.mu_m, each.y_s: -each.mu_s})
+        above, below = {least: ONE}, {CONSTANT: ONE}
     else:
         above, below = quotients(scope, classes, gpu)[kind]
+    objective |= {name: ZERO for name in above if name.startswith(AUXILIARY)}
+    for j, tie in enumerate(ties):
+        kept = {name: tie[name] for name in tie if name in objective}
+        rows[f"definition[{label}][{j}]"] = kept, True, ZERO
     bound, sign = exact(sli[direction]), ONE if direction == "at_most" else -ONE
     excess = {name: sign * (above.get(name, ZERO) - bound * below.get(name, ZERO))
               for name in above | below}  # fmt: skip
@@ -260,7 +269,7 @@ def promise(
 
 CONSTANT = ""
 """Stands among the variables for the number 1."""
-AT_MOST, AT_LEAST = ("at_most",), ("at_most", "at_least")
+AT_MOST, EITHER = ("at_most",), ("at_most", "at_least")
 SPREADS: dict[str, Callable[[Class], str]] = {  # P43, P45: largest less smallest of a variable
     "prefill_fairness": lambda each: each.x,
     "decode_fairness": lambda each: each.y_s,
@@ -269,10 +278,12 @@ TIMES = ("mean_wait", "mean_ttft", "mean_end_to_end")
 DIRECTIONS = {
     **dict.fromkeys((*SPREADS, *TIMES, "mean_tpot", "token_tpot", "abandonment_fraction"), AT_MOST),
     **dict.fromkeys(("decode_backlog", "empty_decode_buffer", "disaggregation"), AT_MOST),
-    **dict.fromkeys(("throughput", "proportional_share"), AT_LEAST),
+    **dict.fromkeys(("throughput", "proportional_share"), EITHER),
+    "max_min_fairness": ("at_least",),
 }
 """By kind, which bounds there are."""
-CLUSTER_ONLY, CLASS_ONLY = (*SPREADS, "mean_tpot"), ("proportional_share",)
+CLUSTER_ONLY = (*SPREADS, "mean_tpot", "max_min_fairness")
+CLASS_ONLY = ("proportional_share",)
 
 
 def quotients(
@@ -308,6 +319,27 @@ def quotients(
         "empty_decode_buffer": (handed, one),
         "disaggregation": (mixed, one),
     }
+
+
+def fair_share(classes: Sequence[Class], gpu: tuple[Fraction, Fraction, Fraction]) -> Fraction:
+    """Return the fraction of their arrivals that all who leave can get at once, at most 1.
+
+    Who never leaves comes first. Prefills take a part X of the GPUs, at most all; a mixed GPU has
+    `cost` fewer slots, in mixed ones, than a solo one has: if that is below 0, more prefills help.
+    """
+    slots, tau, solo_time = gpu
+    room = slots * tau / solo_time
+    cost = room - (slots - 1)
+    stay, leave = ([each for each in classes if bool(each.theta) is may] for may in (False, True))
+    if not leave:
+        return ONE
+    starts, more = (sum((c.arrivals / c.mu_p for c in group), ZERO) for group in (stay, leave))
+    decodes, added = (sum((c.arrivals / c.mu_m for c in group), ZERO) for group in (stay, leave))
+    if cost >= 0:
+        decodes, added = decodes + cost * starts, added + cost * more
+    else:
+        room -= cost * min(ONE, starts + more)
+    return max(ZERO, min(ONE, (1 - starts) / more, (room - decodes) / added))
 
 
 def asks_for_empty_buffer(instance: Mapping[str, Any]) -> bool:
@@ -416,6 +448,8 @@ def main(arguments: Sequence[str]) -> int:
         say(sys.stdout, *(f"REJECTED: {each}" for each in problems))
         return 1
     demands = [name for name in ("empty_decode_buffer", "disaggregated") if certificate[name]]
+    if promised := len(instance.get("slis", ())):
+        demands.append(f"{promised} promise{'s' * (promised > 1)}")
     say(sys.stdout, ", ".join([f"{instance_file}: {certificate['scheme']} pricing", *demands]))
     if certificate["status"] == "infeasible":
         say(sys.stdout, "proved: nothing is feasible")

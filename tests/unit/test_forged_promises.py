@@ -108,6 +108,7 @@ def test_fairness_comes_with_an_empty_decode_buffer() -> None:
     [
         ({"kind": "mean_speed"}, "no certificate covers at_most of 'mean_speed'"),
         ({"kind": "max_min_fairness"}, "no certificate covers at_most of 'max_min_fairness'"),
+        ({"kind": "throughput", "penalty_weight": 0.5}, "no certificate covers a penalty"),
         ({"kind": 5}, "it.kind is 5, not str"),
         ({"at_most": None, "at_least": 0.02}, "no certificate covers at_least of 'token_tpot'"),
         ({"at_most": None, "penalty_weight": 1.0}, "no certificate covers a penalty"),
