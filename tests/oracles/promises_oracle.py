@@ -178,13 +178,22 @@ def attained(data: dict[str, Any], pledge: Pledge, z: Array) -> float:
     return float((min if pledge.at_least else max)(values, default=0.0))
 
 
-def tightest(data: dict[str, Any], pledge: Pledge, others: list[Pledge]) -> float:
-    """The best value that the indicator of a promise can have beside other promises.
+def tightest(
+    data: dict[str, Any],
+    pledge: Pledge,
+    others: list[Pledge],
+    scheme: str = "bundled",
+    least: float = 0.0,
+) -> float:
+    """The best value of a promise's indicator beside other promises, in plans worth `least`.
 
     One program in (t z, t, v), every denominator being constant or the only one: v is t times the
     best quotient, and t makes the denominator 1, or is 1. nan where there is no plan.
     """
-    program, sign = _promised(data, "bundled", others), 1.0 if pledge.at_least else -1.0
+    program, sign = _promised(data, scheme, others), 1.0 if pledge.at_least else -1.0
+    program = program._replace(
+        ub=np.vstack([program.ub, -program.cost]), ub_rhs=np.append(program.ub_rhs, -least)
+    )
     held = quotients(data, pledge.kind, pledge.owner)
     if not held:
         return 0.0
