@@ -205,6 +205,9 @@ def _checks(rules: Rules, room: Room) -> list[tuple[str, bool]]:
     ready = (group == 0) & ~busy & (decodes < rules.slots)
     free = (decodes < most) & (decodes + busy < rules.slots)
     lists = [set(room.free[k, : room.counters[at.FREE_GPUS + k]]) for k in range(4)]
+    credit, cap = float(room.times[at.CREDIT]), float(rules.prefill_cap)
+    spent = float(room.integral.reshape(classes, at.ROWS)[:, at.PREFILL].sum())
+    granted = cap * float(room.times[at.CLOCK]) * (1 + 1e-12) + 1e-9
     alarms = list(room.alarms[: room.counters[at.ALARMS]])
     deadline = room.request_reals[:, at.DEADLINE]
     patient = [each for each in waiting if rules.patience[kind[each]] == 0]
@@ -228,7 +231,7 @@ def _checks(rules: Rules, room: Room) -> list[tuple[str, bool]]:
                                    for k, each in enumerate(alarms))),
         ("sizes of the buffers", [len(line) for line in _buffers(lines, classes)]
          != list(room.counters[at.WAITING : at.WAITING + 2])),
-        ("credit", room.times[at.CREDIT] > kernel.MOST_CREDIT),
+        ("credit", credit > kernel.MOST_CREDIT or spent + credit > granted),
         ("cap on prefills", bool(busy.sum() > rules.most_prefills)),
         ("balance", not np.array_equal(_present(room), expected.sum(axis=1))),
     ]  # fmt: skip

@@ -119,6 +119,7 @@ def test_a_cluster_is_consistent_after_every_event(policy: str) -> None:
         (lambda room: room.gpu_integers.__setitem__((0, at.DECODES), 99), "slots"),
         (lambda room: room.unused.__setitem__(0, room.unused[1]), "a request twice or lost"),
         (lambda room: room.counts.__setitem__((0, at.ARRIVALS), 0.0), "balance"),
+        (lambda room: room.times.__setitem__(at.CREDIT, 9.0), "credit"),
     ],
 )
 def test_the_recount_finds_planted_faults(fault: Callable[[Room], None], told: str) -> None:
@@ -156,9 +157,10 @@ def test_a_lane_does_not_depend_on_the_others() -> None:
     assert_same(few, {name: value[..., :2] for name, value in many.items()})
 
 
-def test_stops_do_not_change_what_happens(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("policy", ["price-index-fill", "price-index-capped"])
+def test_stops_do_not_change_what_happens(policy: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Snapshots and rounds only look: counts agree exactly, integrals to rounding."""
-    cluster = cluster_of("price-index-fill")
+    cluster = cluster_of(policy)
     straight, halting = (
         after(lanes_of(cluster), *times) for times in ((40.0,), np.linspace(0.1, 40, 123))
     )
