@@ -284,7 +284,10 @@ def test_an_interrupted_simulation_keeps_its_complete_parts(tmp_path: Path) -> N
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
-        time.sleep(6.0)
+        assert process.stderr is not None
+        for line in process.stderr:  # progress: the simulation has begun
+            if "%" in line:
+                break
         process.send_signal(signal.SIGINT)
         _, err = process.communicate()
     assert process.returncode == 130, err
