@@ -180,4 +180,4 @@ FIELDS = {
 def scaled_bound(promise: Promise, point: Point, multiplier: float) -> float:
     r"""Return the slope of the best value in the bound of a promise, :math:`\pm\hat\nu D(z^*)`."""
     slope = multiplier * float(promise.form.denominator.at(point))
-    return slope if promise.direction == "at_most" else -slope
+    return slope if promise.direction == "at_most" else 0.0 - slope  # not -0.0
