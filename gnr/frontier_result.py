@@ -8,28 +8,17 @@ from pydantic import BaseModel, ConfigDict, Field
 from gnr.instance import SCHEMA_VERSION
 from gnr.plan import Occupancy
 from gnr.provenance import Provenance
+from gnr.result import NamedSli
 from gnr.simulation import write_document
 
 _FROZEN = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
 
-class FrontierSli(BaseModel):
+class FrontierSli(NamedSli):
     """The promise whose bound moves."""
 
-    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True, populate_by_name=True)
-
-    name: str
-    """Its key in results."""
-    kind: str
-    """What is measured."""
-    class_name: str | None = Field(alias="class")
-    """Class it is about; null: the whole cluster."""
     title: str
     """What is measured, in words."""
-    unit: str
-    """Unit of the bound."""
-    direction: Literal["at_most", "at_least"]
-    """Which way the bound goes."""
     bound: float | None
     """The bound in the instance file; null if it has none."""
 

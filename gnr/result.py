@@ -99,8 +99,8 @@ class Shortfall(BaseModel):
     unit: str
 
 
-class PlannedPromise(BaseModel):
-    """A service level indicator in the plan: promised or penalised, attained, at what price."""
+class NamedSli(BaseModel):
+    """Which service level indicator a part of a document is about."""
 
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True, populate_by_name=True)
 
@@ -111,9 +111,14 @@ class PlannedPromise(BaseModel):
     class_name: str | None = Field(alias="class")
     """Class it is about; null: the whole cluster."""
     unit: str
-    """Unit of the bound and of the planned value."""
+    """Unit of its bound and of its values."""
     direction: Literal["at_most", "at_least"]
     """Which way the bound goes, or the penalty pulls."""
+
+
+class PlannedPromise(NamedSli):
+    """A service level indicator in the plan: promised or penalised, attained, at what price."""
+
     bound: float | None
     """What is promised; null for a penalty."""
     penalty_weight: float | None

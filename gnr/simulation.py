@@ -9,6 +9,7 @@ from gnr.atomic import complete_file
 from gnr.instance import SCHEMA_VERSION
 from gnr.plan import Occupancy
 from gnr.provenance import Provenance
+from gnr.result import NamedSli
 
 _FROZEN = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
@@ -110,21 +111,9 @@ class WarmupCheck(BaseModel):
     """`yes` if two one-sided tests at 5 % put the difference inside delta."""
 
 
-class MeasuredPromise(BaseModel):
+class MeasuredPromise(NamedSli):
     """A service level indicator in a run: promised, planned, measured, kept or not."""
 
-    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True, populate_by_name=True)
-
-    name: str
-    """Its key in results."""
-    kind: str
-    """What is measured."""
-    class_name: str | None = Field(alias="class")
-    """Class it is about; null: the whole cluster."""
-    unit: str
-    """Unit of all numbers here."""
-    direction: Literal["at_most", "at_least"]
-    """Which way the bound goes, or the penalty pulls."""
     promised: float | None
     """The bound; null for a penalty."""
     planned: float | None

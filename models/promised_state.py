@@ -15,7 +15,7 @@ from gnr.models.penalties import add_penalty, charge, curved_penalties
 from gnr.models.penalty_search import TOLERANCE, Worth, search
 from gnr.models.point import Multipliers, Point, Program
 from gnr.models.promises import FIELDS, Promise, add_promise, scaled_bound
-from gnr.models.read_off import every_gpu_prefills
+from gnr.models.read_off import fold_redundant_row, row_multipliers
 from gnr.models.solver import Matrices, Outcome, Status
 from gnr.plan import Occupancy
 from gnr.slis.affine import Affine
@@ -171,24 +171,12 @@ def _multipliers(
 ) -> Multipliers:
     """Return multipliers of the rows of (P40); marginal values take in what promises add."""
     rates = program.rates
-    found = Multipliers(
-        float(outcome.duals.get(model.prefill_capacity, 0.0)),
-        float(outcome.duals.get(model.mixed_decode_capacity, 0.0)),
-        float(outcome.duals.get(model.solo_decode_capacity, 0.0)),
-        outcome.dual(model.prefill_balance, rates.classes),
-        outcome.dual(model.decode_balance, rates.classes),
-    )
+    found = row_multipliers(model, outcome, rates.classes)
     moved = {k: each for k, each in enumerate(promises) if _follows_arrivals(each)}
     if moved:  # each class costs the forms anew: quadratic in the classes
         added = [_arrival_slope(model, outcome, moved, point, i) for i in range(rates.classes)]
         found = replace(found, marginal_value=found.marginal_value + np.array(added))
-    if not every_gpu_prefills(point):
-        return found
-    return replace(
-        found,
-        prefill_capacity=0.0,
-        solo_decode_capacity=found.gpu_value(rates) / rates.batch_slots,
-    )
+    return fold_redundant_row(found, rates, point)
 
 
 def _follows_arrivals(promise: Promise) -> bool:

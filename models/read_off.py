@@ -1,6 +1,7 @@
 """What is read off an optimum: numbers, prices, and how unique they are."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from gnr.models import optimal_face
 from gnr.models.exact_uniqueness import Settled
 from gnr.models.point import Multipliers, Point, Program
 from gnr.models.promises import Promise
+from gnr.models.solver import Outcome
 from gnr.plan import Occupancy
 from gnr.rates import Rates
 from gnr.result import ClassSolution, MarginalRanges, PlannedPromise, Range, Tpot, Unique
@@ -23,6 +25,28 @@ BEYOND = 100.0
 def every_gpu_prefills(point: Point) -> bool:
     """Whether the prefill row is tight, and so not told apart from the solo row (4.4 (ii))."""
     return float(point.prefill.sum()) >= 1 - optimal_face.RELATIVE
+
+
+def row_multipliers(model: Any, outcome: Outcome, classes: int) -> Multipliers:
+    """Return the solver's multipliers of the rows of (P40)."""
+    return Multipliers(
+        float(outcome.duals.get(model.prefill_capacity, 0.0)),
+        float(outcome.duals.get(model.mixed_decode_capacity, 0.0)),
+        float(outcome.duals.get(model.solo_decode_capacity, 0.0)),
+        outcome.dual(model.prefill_balance, classes),
+        outcome.dual(model.decode_balance, classes),
+    )
+
+
+def fold_redundant_row(found: Multipliers, rates: Rates, point: Point) -> Multipliers:
+    """Return multipliers in which, at sum x = 1, the redundant prefill row has none."""
+    if not every_gpu_prefills(point):
+        return found
+    return replace(
+        found,
+        prefill_capacity=0.0,
+        solo_decode_capacity=found.gpu_value(rates) / rates.batch_slots,
+    )
 
 
 def read_off(

@@ -22,9 +22,10 @@ from gnr.models.point import (
 )
 from gnr.models.promises import Promise, promises_of
 from gnr.models.read_off import (
-    every_gpu_prefills,
+    fold_redundant_row,
     kept_promises,
     read_off,
+    row_multipliers,
     unique_under_promises,
     uniqueness_of,
 )
@@ -188,7 +189,9 @@ def _optimum(model: Any, instance: Instance, program: Program) -> tuple[Status, 
         status = outcome.status
         if status is Status.OPTIMAL:
             point = _reported_point(model, outcome, instance, program)
-            multipliers = _multipliers(model, outcome, rates, point)
+            multipliers = fold_redundant_row(
+                row_multipliers(model, outcome, rates.classes), rates, point
+            )
             error = max(
                 verification.infeasibility(rates, point),
                 verification.suboptimality(program, multipliers, point),
@@ -235,21 +238,3 @@ def _reported_point(model: Any, outcome: Outcome, instance: Instance, program: P
         point = chosen_optimum.drain_decode_buffer(rates, point)
         work = rates.decode_work * point.prefill
     return chosen_optimum.settle(program, point.prefill, work)
-
-
-def _multipliers(model: Any, outcome: Outcome, rates: Rates, point: Point) -> Multipliers:
-    """Return the solver's multipliers; at sum x = 1 the redundant row is folded away."""
-    found = Multipliers(
-        float(outcome.duals.get(model.prefill_capacity, 0.0)),
-        float(outcome.duals.get(model.mixed_decode_capacity, 0.0)),
-        float(outcome.duals.get(model.solo_decode_capacity, 0.0)),
-        outcome.dual(model.prefill_balance, rates.classes),
-        outcome.dual(model.decode_balance, rates.classes),
-    )
-    if not every_gpu_prefills(point):
-        return found
-    return replace(
-        found,
-        prefill_capacity=0.0,
-        solo_decode_capacity=found.gpu_value(rates) / rates.batch_slots,
-    )
