@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from gnr.errors import InputError, NoOptimumError, Problem
@@ -80,6 +80,12 @@ class MovingPromise:
         )
         slis = [*self.instance.slis[: self.place], sli, *self.instance.slis[self.place + 1 :]]
         return self.instance.model_copy(update={"slis": tuple(slis)})
+
+    def without(self, place: int) -> "MovingPromise":
+        """Return the same where another promise, that at `place`, is not made."""
+        slis = [*self.instance.slis[:place], *self.instance.slis[place + 1 :]]
+        moved = self.instance.model_copy(update={"slis": tuple(slis)})
+        return replace(self, instance=moved, place=self.place - (place < self.place))
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -62,19 +63,16 @@ def frontier_map(
         If one of them alone cannot be kept at any bound.
     """
     started = time.perf_counter()
-    told = moving_promise(instance, first), moving_promise(instance, second)
+    told = _both(instance, first, second)
     _refuse(told, points)
-    keys = tuple(each.key for each in told)
-    places = {each.place for each in told}
-    rest = tuple(sli for k, sli in enumerate(instance.slis) if k not in places)
-    base = instance.model_copy(update={"slis": rest})
-    across, down = (_grid(moving_promise(base, key), points) for key in keys)
+    alone = tuple(one.without(other.place) for one, other in zip(told, reversed(told), strict=True))
+    across, down = (_grid(each, points) for each in alone)
     columns: list[Row] = []
     solves: list[tuple[int, int, Resolved]] = []
     rows, chosen = (_spread(len(bounds)) for bounds in (across, down))
-    best = float(course(moving_promise(base, keys[0])).best)
+    best = float(course(alone[0]).best)
     for j, bound in enumerate(down):
-        under = moving_promise(moving_promise(base, keys[1]).at(bound), keys[0])
+        under = replace(told[0], instance=told[1].at(bound))
         column = _column(under, across)
         columns.append(column)
         for i in rows if j in chosen else ():
@@ -95,9 +93,16 @@ def frontier_map(
     )
 
 
+def _both(instance: Instance, first: str, second: str) -> tuple[MovingPromise, MovingPromise]:
+    """Return both promises in one instance, each in its place and neither with a bound."""
+    one = moving_promise(instance, first)
+    two = moving_promise(one.instance, second)
+    return replace(one, instance=two.instance), two
+
+
 def _refuse(told: tuple[MovingPromise, MovingPromise], points: int) -> None:
     """Raise `InputError` for what makes no map."""
-    if told[0].key == told[1].key:
+    if told[0].place == told[1].place:
         raise InputError(
             [Problem("frontier", "--sli", "", f"{told[0].key} twice makes no map", "name two")]
         )

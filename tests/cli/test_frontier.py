@@ -10,7 +10,7 @@ import pytest
 
 from gnr.cli.app import run
 from gnr.instance_text import to_toml
-from gnr.models import frontiers
+from gnr.models import frontiers, steady_state
 from gnr.reading import load
 from gnr.schemas import read_schema
 
@@ -209,3 +209,52 @@ def test_a_map_is_told_to_people_as_a_grid(capsys: pytest.CaptureFixture[str]) -
     assert code == 0
     assert "A grid: the figures are exact at its points" in out
     assert "all agree" in out
+
+
+TWO_CAPS = (
+    'kind = "mean_tpot"\nname = "a"\nat_most = 0.025',
+    'kind = "mean_tpot"\nname = "b"\nat_most = 0.0225',
+)
+
+
+@pytest.mark.parametrize(
+    ("slis", "first", "second"),
+    [
+        pytest.param(TWO_CAPS, "a", "prefill_fairness", id="one-of-two-of-a-kind"),
+        pytest.param(TWO_CAPS, "a", "b", id="two-of-a-kind"),
+        pytest.param(
+            ('kind = "throughput"\nat_most = 0.5',), "throughput", "mean_tpot", id="from-above"
+        ),
+        pytest.param((), "max_min_fairness", "mean_tpot", id="none-in-the-file"),
+    ],
+)
+def test_a_map_is_of_the_promises_of_the_file(
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    slis: tuple[str, ...],
+    first: str,
+    second: str,
+) -> None:
+    """Each point is what `gnr solve` earns with both bounds typed in and all others kept."""
+    path = with_slis(tmp_path, *slis)
+    code, document = gnr_json(
+        capsys, path, "--sli", first, "--sli", second, "--map", "--points", "5"
+    )
+    assert code == 0
+    assert document["verified"]
+    told = {each["name"]: each["direction"] for each in document["slis"]}
+    known = [name for name in told if any(f'"{name}"' in sli for sli in slis)]
+    for i, across in enumerate(document["bounds"][0]):
+        for j, down in enumerate(document["bounds"][1]):
+            bounds = {first: across, second: down}
+            new = [
+                f'kind = "{name}"\n{told[name]} = {bounds[name]!r}'
+                for name in bounds
+                if name not in known
+            ]
+            typed = [f"slis.{name}.{told[name]}={bounds[name]!r}" for name in known]
+            instance = load(with_slis(tmp_path, *slis, *new), overrides=typed)
+            revenue = steady_state.solve(instance).revenue_rate
+            assert document["revenue_rate"][i][j] == (
+                None if revenue is None else pytest.approx(revenue, rel=1e-7, abs=1e-7)
+            )
