@@ -17,6 +17,7 @@ Numbers = tuple[float | None, ...]
 
 UNITS = {
     "revenue_rate": "money/s per GPU",
+    "penalty": "money/s per GPU",
     "mixed_share": "1",
     "tpot_capacity": "s",
     "tpot_token_mean": "s",
@@ -42,14 +43,16 @@ class Axis(BaseModel):
 
 
 class Best(BaseModel):
-    """The point that earns most of some."""
+    """The point that earns most of some, penalties subtracted."""
 
     model_config = _FROZEN
 
     values: dict[str, float]
     """Value of each axis, by path."""
     revenue_rate: float
-    """Money/s per GPU."""
+    """Money/s per GPU, penalties not subtracted."""
+    penalty: float
+    """What is paid for penalties there, money/s per GPU."""
     equally_good: int
     """How many others of them earn the same within 1e-9; this is the first."""
 
@@ -120,6 +123,8 @@ class Sweep(BaseModel):
     """One or two."""
     revenue_rate: Numbers
     """Optimal revenue, penalties not subtracted, money/s per GPU; null where there is no plan."""
+    penalty: Numbers
+    """What is paid for penalties, money/s per GPU; 0 without any, null where there is no plan."""
     mixed_share: Numbers
     """X, the share of GPUs that prefill. Where it is not unique: of the classes that pay alike the
     first in the file are let in; below kappa = (B-1)/B the largest; at a re-solved point what the

@@ -74,7 +74,8 @@ def best_words(result: Sweep, best: Best) -> str:
         others = "another point earns" if best.equally_good == 1 else "more points earn"
         count = "" if best.equally_good == 1 else f"{best.equally_good:,} "
         same = f"; {count}{others} the same"
-    return f"{place} earns most: {best.revenue_rate:.6g} money/s per GPU{same}."
+    paid = f" less {best.penalty:.6g} of penalties" if best.penalty else ""
+    return f"{place} earns most: {best.revenue_rate:.6g}{paid} money/s per GPU{same}."
 
 
 def kink_sentence(kink: Kink, result: Sweep) -> str:
@@ -124,12 +125,16 @@ def _regions(result: Sweep) -> str:
 
 def _row_table(result: Sweep) -> Table:
     axis = result.axes[0]
-    columns = ["revenue /s"] + (["without promises"] if result.alone else [])
+    paying = any(sli.penalty_weight is not None for sli in result.promises)
+    columns = ["revenue /s"] + (["penalties /s"] if paying else [])
+    columns += ["without promises"] if result.alone else []
     columns += ["mixed GPUs", "TPOT, slots", "TPOT, tokens", "kappa", "short"]
     table = _table(f"{axis.path}{_unit(axis.unit)}", columns)
     alone = result.alone.revenue_rate if result.alone else ()
     for k in _with_best(result, 0):
-        row = [_number(result.revenue_rate[k])] + ([_number(alone[k])] if alone else [])
+        row = [_number(result.revenue_rate[k])]
+        row += [_number(result.penalty[k])] if paying else []
+        row += [_number(alone[k])] if alone else []
         row += [_percent(result.mixed_share[k]), _milliseconds(result.tpot_capacity[k])]
         row += [_milliseconds(result.tpot_token_mean[k]), f"{result.speed_ratio[k]:.3g}"]
         table.add_row(f"{axis.values[k]:.6g}", *row, result.binding[k])

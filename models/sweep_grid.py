@@ -137,6 +137,7 @@ def _columns(rates: Rates, found: ClosedOptimum) -> dict[str, Floats]:
     )
     return {
         "revenue_rate": np.array(found.revenue_rate),
+        "penalty": np.where(np.isnan(found.revenue_rate), np.nan, 0.0),
         "mixed_share": np.array(used),
         "tpot_capacity": slot_time / (slots - used),
         "tpot_token_mean": token_mean,
@@ -161,6 +162,7 @@ def _enter(grid: Grid, at: int, instance: Instance, optimum: WarmOptimum) -> Non
     slot_time = rates.mixed_time * (slots - 1) * used + rates.solo_time * slots * (1 - used)
     found = {
         "revenue_rate": optimum.revenue_rate,
+        "penalty": optimum.penalty,
         "mixed_share": used,
         "tpot_capacity": slot_time / (slots - used),
         "tpot_token_mean": (mixed + solo) / tokens if tokens > 0 else np.nan,

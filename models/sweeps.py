@@ -63,7 +63,8 @@ def sweep(
     axes = tuple(each.axis for each in parameters)
     grid = solve_grid(instance, parameters, progress)
     revenue, lawful = grid.columns["revenue_rate"], grid.columns["speed_ratio"] >= 1 - ROUNDING
-    best, outside = _best(axes, revenue, lawful), _best(axes, revenue, ~lawful)
+    penalty = grid.columns["penalty"]
+    best, outside = (_best(axes, revenue, penalty, these) for these in (lawful, ~lawful))
     alone = None
     if instance.slis and grid.complete:
 
@@ -71,8 +72,8 @@ def sweep(
             progress(len(grid.binding) + done)
 
         bare = solve_grid(instance.model_copy(update={"slis": ()}), parameters, again)
-        earned = bare.columns["revenue_rate"]
-        alone = Alone(revenue_rate=_numbers(earned), best=_best(axes, earned, lawful))
+        earned, nothing = bare.columns["revenue_rate"], bare.columns["penalty"]
+        alone = Alone(revenue_rate=_numbers(earned), best=_best(axes, earned, nothing, lawful))
     return Sweep(
         instance=instance.name,
         scheme=instance.prices.scheme,
@@ -115,20 +116,22 @@ def _numbers(values: Floats) -> Numbers:
 def _better(one: Best | None, other: Best | None) -> bool:
     if one is None or other is None:
         return one is not None
-    return one.revenue_rate > other.revenue_rate * (1 + SAME)
+    worth = other.revenue_rate - other.penalty
+    return one.revenue_rate - one.penalty > worth + SAME * abs(worth)
 
 
-def _best(axes: Sequence[Axis], revenue: Floats, allowed: Flags) -> Best | None:
-    """Return the first of the points allowed that earns most."""
-    revenue = np.where(allowed, revenue, np.nan)
-    if np.isnan(revenue).all():
+def _best(axes: Sequence[Axis], revenue: Floats, penalty: Floats, allowed: Flags) -> Best | None:
+    """Return the first of the points allowed that earns most, penalties subtracted."""
+    worth = np.where(allowed, revenue - penalty, np.nan)
+    if np.isnan(worth).all():
         return None
-    most = float(np.nanmax(revenue))
-    winners = np.flatnonzero(revenue >= most - SAME * abs(most))
+    most = float(np.nanmax(worth))
+    winners = np.flatnonzero(worth >= most - SAME * abs(most))
     place = np.unravel_index(int(winners[0]), tuple(len(axis.values) for axis in axes))
     return Best(
         values={axis.path: axis.values[int(k)] for axis, k in zip(axes, place, strict=True)},
         revenue_rate=float(revenue[winners[0]]),
+        penalty=float(penalty[winners[0]]),
         equally_good=len(winners) - 1,
     )
 

@@ -32,11 +32,14 @@ class WarmOptimum:
         Best revenue, money/s per GPU; nan unless optimal.
     point
         Occupancies per GPU; None unless optimal.
+    penalty
+        What is paid for penalties, money/s per GPU; not subtracted from the revenue.
     """
 
     status: Status
     revenue_rate: float = float("nan")
     point: Point | None = None
+    penalty: float = 0.0
 
 
 class WarmProgram:
@@ -157,4 +160,4 @@ def _fresh(instance: Instance) -> WarmOptimum:
         name: np.array([getattr(each, name) for each in solution.classes])
         for name in Occupancy.model_fields
     }
-    return WarmOptimum(status, solution.revenue_rate, Point(**columns))
+    return WarmOptimum(status, solution.revenue_rate, Point(**columns), solution.penalty)

@@ -53,3 +53,24 @@ def test_below_the_threshold_the_sweep_says_what_does_not_hold() -> None:
     found = gnr.sweep(INSTANCE, "gpu.iteration_time.decode_only=0.02,0.05")
     assert found.method == ("closed form (D4)", "closed form (D12)")
     assert any("1 of 2 points kappa is below (B-1)/B" in warning for warning in found.warnings)
+
+
+def test_the_best_point_is_the_best_after_penalties() -> None:
+    """More arrivals never earn less, and more of them leave: the penalty counts those."""
+    paid = {"kind": "abandonment_fraction", "penalty_weight": 1000.0}
+    instance = build(plain(INSTANCE) | {"slis": [paid]}, "x")
+    found = gnr.sweep(instance, "classes.decode-heavy.arrival_rate=0.4,0.45,2.0")
+    worth = found.array("revenue_rate") - found.array("penalty")
+    solved = []
+    for rate in (0.4, 0.45, 2.0):
+        data = plain(instance)
+        data["classes"][0]["arrival_rate"] = rate
+        solved.append(gnr.solve(build(data, "x")))
+    assert worth == pytest.approx([each.revenue_rate - each.penalty for each in solved], rel=1e-9)
+    assert np.argmax(found.array("revenue_rate")) == 2
+    assert found.best is not None
+    assert found.best.values == {"classes.decode-heavy.arrival_rate": 0.45}
+    assert found.best.revenue_rate - found.best.penalty == worth.max()
+    assert found.alone is not None
+    assert found.alone.best is not None
+    assert found.alone.best.values == {"classes.decode-heavy.arrival_rate": 2.0}
