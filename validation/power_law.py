@@ -1,7 +1,8 @@
 r"""Does a gap vanish as the cluster grows? A power law with intervals that own up to its misfit.
 
 The curve is :math:`g(n)=g_\infty+a\,n^{-s}` with :math:`a\ge0`, and :math:`g_\infty\ge0` because no
-policy earns more than the optimum in the long run (eq. D11). Two things keep measured gaps off it:
+policy earns more than the optimum in the long run (eq. D11); the gap to a plan under promises may
+end below 0, for a policy that breaks them. Two things keep measured gaps off it:
 the noise of the simulation, and rounding (:math:`M=\lceil nx^\ast\rceil` GPUs), which moves the
 gap irregularly by a share of its decaying part, at large n by far more than the noise. Weighting by
 noise alone would claim far too much, so the point at :math:`n_k` has the variance
@@ -88,7 +89,12 @@ def convergence_verdict(fit: PowerLaw, delta: float) -> Verdict:
 
 
 def fit_power_law(
-    gpus: ArrayLike, samples: Sequence[ArrayLike], *, resamples: int = 1000, seed: int
+    gpus: ArrayLike,
+    samples: Sequence[ArrayLike],
+    *,
+    least: float = 0.0,
+    resamples: int = 1000,
+    seed: int,
 ) -> PowerLaw:
     r"""Fit the curve to replications of the gap at several cluster sizes.
 
@@ -99,6 +105,8 @@ def fit_power_law(
     samples
         For each size the replications of the gap, shape ``(replications,)``, at least 2; their
         number may differ between sizes.
+    least
+        No limit is below: 0 for the gap to an optimum that nobody can beat.
     resamples, seed
         Number of bootstrap refits, and the seed of their draws.
 
@@ -122,7 +130,7 @@ def fit_power_law(
     # About the middle of the sizes amplitude and exponent hardly depend on each other.
     middle = float(np.exp(np.log(n).mean()))
     size = n / middle
-    means = np.array([each.mean() for each in values])
+    means = np.array([each.mean() for each in values]) - least
     errors = np.array([each.std(ddof=1) / np.sqrt(len(each)) for each in values])
     # Replications that agree to the last digit would otherwise weigh infinitely.
     errors = np.maximum(errors, 1e-7 * np.abs(means).max() + np.finfo(float).tiny ** 0.25)
@@ -136,7 +144,7 @@ def fit_power_law(
     deviations = lack[:, None] * decay * random.standard_normal(noise.shape)
     again = _fit(size, means + noise + deviations, errors)
     return PowerLaw(
-        limit=_estimate(best.limit, again.limit),
+        limit=_estimate(best.limit + least, again.limit + least),
         amplitude=_estimate(
             best.amplitude * middle**best.exponent, again.amplitude * middle**again.exponent
         ),

@@ -389,6 +389,19 @@ def test_converge_under_promises_is_judged_against_the_plan(
     )  # fmt: skip
 
 
+def test_who_breaks_a_promise_does_not_converge_to_the_plan_but_beyond_it(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """The static ranking ignores the cap and earns a fifth more than the plan at every size."""
+    file = promising(tmp_path, 'kind = "mean_tpot"\nat_most = 0.0235')
+    arguments = (file, "--policy", "price-index-fill", "--gpus", "10,20,40,80", *QUICK)
+    _, document = gnr_json(capsys, "converge", *arguments, "--out", str(tmp_path))
+    assert all(point["promises"][0]["kept"] == "no" for point in document["points"])
+    limit = document["fit"]["limit"]
+    assert 1 - 297.704 / document["approached_revenue_rate"] < limit["low"]
+    assert limit["high"] < -0.05
+
+
 @pytest.mark.parametrize(
     ("verdict", "reached", "complete", "code"),
     [

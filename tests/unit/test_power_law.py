@@ -105,6 +105,19 @@ def test_a_gap_that_vanishes_is_found_and_a_wide_interval_is_undecided() -> None
     assert Verdict.YES not in fine
 
 
+def test_a_limit_below_zero_is_found_where_it_may_be() -> None:
+    """The gap to a plan that who breaks its promises beats; taken for an optimum, it hides at 0."""
+    curve = -0.03 + 0.3 * GPUS**-0.7
+    samples = [[each] * 3 for each in curve]
+    fit = fit_power_law(GPUS, samples, least=-0.1, resamples=20, seed=0)
+    assert fit.limit.estimate == pytest.approx(-0.03, rel=1e-4)
+    assert fit.amplitude.estimate == pytest.approx(0.3, rel=1e-3)
+    assert fit.predict(GPUS) == pytest.approx(curve, rel=1e-3)
+    assert convergence_verdict(fit, 0.005) is Verdict.NO
+    assert fit_power_law(GPUS, samples, resamples=20, seed=0).limit.high == 0.0
+    assert fit_power_law(GPUS, samples, least=-0.02, resamples=20, seed=0).limit.low == -0.02
+
+
 def test_few_small_clusters_decide_nothing() -> None:
     """Four sizes leave one degree of freedom: misfit of any size may hide there."""
     sizes, samples = GPUS[:4], gaps(3, 0.0, 0.15, 0.01)[:4]

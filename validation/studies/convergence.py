@@ -131,11 +131,13 @@ def converge(
     complete = len(points) == len(plans) and points[-1].complete
     earned = study.fluid_revenue(plans[0])
     against: Against = "plan" if instance.slis and earned > 0 else "optimum"
-    fit = _fit(points, GAPS[against], setting.seed)
+    value = float(study.target.revenue_rate or 0.0)
+    # Who breaks the promises may earn more than the plan, and nobody more than the optimum.
+    least = min(0.0, 1 - value / earned) if against == "plan" else 0.0
+    fit = _fit(points, GAPS[against], least, setting.seed)
     sizes = [point.gpus for point in points]
     enough = len(sizes) >= FEWEST_FOR_A_VERDICT and max(sizes) >= LEAST_SPAN * min(sizes)
     verdict = convergence_verdict(fit, delta) if fit is not None and enough else Verdict.UNDECIDED
-    value = float(study.target.revenue_rate or 0.0)
     return Convergence(
         instance=instance.name,
         policy=study.policy,
@@ -219,12 +221,13 @@ def _checked_sizes(gpus: Sequence[int], delta: float) -> list[int]:
     return sorted(gpus)
 
 
-def _fit(points: Sequence[Simulation], gap: str, seed: int) -> PowerLaw | None:
+def _fit(points: Sequence[Simulation], gap: str, least: float, seed: int) -> PowerLaw | None:
     if len(points) < FEWEST_SIZES:
         return None
     return fit_power_law(
         [point.gpus for point in points],
         [point.samples[gap] for point in points],
+        least=least,
         resamples=RESAMPLES,
         seed=seed,
     )
