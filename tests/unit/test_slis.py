@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from small_clusters import FEW_AND_MANY, ONE, TWO, Classes, small_cluster
 
+import gnr
 from gnr.exact_rates import exact_rates
 from gnr.instance import Instance
 from gnr.models.point import Point
@@ -15,9 +16,11 @@ from gnr.models.steady_state import solve
 from gnr.plan import Occupancy
 from gnr.proofs.certificate_checker import DIRECTIONS
 from gnr.rates import rates_of
+from gnr.reading import build
 from gnr.result import Solution
 from gnr.slis import INDICATORS
 from gnr.slis.indicator import Scope
+from gnr.varying import plain
 from oracles.format_oracle import KINDS
 
 FORMS = [
@@ -160,3 +163,31 @@ def test_fair_shares_do_not_depend_on_how_they_are_served() -> None:
     instance = small_cluster(ONE, kind="max_min_fairness", at_least=1.0)
     assert solve(instance).promises[0].planned == pytest.approx(1)
     assert solve(instance, disaggregated=True).status == "infeasible"
+
+
+@pytest.mark.parametrize("kind", ["mean_tpot", "mean_wait", "mean_ttft"])
+@pytest.mark.parametrize("patience", [(0.1, 0.1), (0.1, 0.02)])
+@pytest.mark.parametrize("prompts", [(300, 300), (300, 3000)])
+@pytest.mark.parametrize("decode_only", [0.022, 0.05])
+def test_convex_is_said_of_what_no_chord_contradicts(
+    kind: str, patience: tuple[float, float], prompts: tuple[float, float], decode_only: float
+) -> None:
+    """Between any two plans a convex indicator is below its chord, any other one somewhere not."""
+    data = plain(gnr.load("two-class"))
+    data["gpu"]["iteration_time"]["decode_only"] = decode_only
+    for each, theta, tokens in zip(data["classes"], patience, prompts, strict=True):
+        each |= {"patience_rate": theta, "prompt_tokens": float(tokens)}
+    rates = rates_of(build(data, "x"))
+    most = np.minimum(rates.full_prefill, 0.5)
+    x = np.random.default_rng(1).uniform(0.01, 1.0, (3, 2, 2000)) * most[:, None]
+    x[2] = (x[0] + x[1]) / 2
+    waiting = (rates.arrival_rate[:, None] - rates.prefill[:, None] * x) / np.array(patience)[
+        :, None
+    ]
+    nothing = np.zeros_like(x[0])
+    one, other, between = (
+        INDICATORS[kind].at(Scope(rates), Point(here, nothing, nothing, queue, nothing))
+        for here, queue in zip(x, waiting, strict=True)
+    )
+    below = bool(np.all(between <= (one + other) / 2 + 1e-12 * np.abs(between)))
+    assert INDICATORS[kind].convex(Scope(rates)) == below
