@@ -57,6 +57,7 @@ def frontier(
     loaded = load_all(instances, set_ or [])
     if out is not None:
         prepare_folder(out, loaded)
+    _refuse_unknown(chosen, instances, loaded)
     results: list[Any] = []
     for source, instance in zip(instances, loaded, strict=True):
         with told_of(source):
@@ -94,6 +95,16 @@ def _refuse(chosen: Sequence[str], low: float | None, high: float | None, map_: 
         problems.append(("--from, --to", f"{low:g} is above {high:g}", "exchange them"))
     if problems:
         raise InputError(Problem("frontier", at, "", text, cure) for at, text, cure in problems)
+
+
+def _refuse_unknown(chosen: Sequence[str], sources: Sequence[str], loaded: Sequence[Any]) -> None:
+    """Raise `InputError` for a promise that an instance cannot make, before any is traced."""
+    from gnr.models.moving_promise import moving_promise
+
+    for source, instance in zip(sources, loaded, strict=True):
+        with told_of(source):
+            for each in chosen:
+                moving_promise(instance, each)
 
 
 def _frontiers(

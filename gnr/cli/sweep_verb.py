@@ -51,10 +51,13 @@ def sweep(
     loaded = load_all(instances, set_ or [])
     if out is not None:
         prepare_folder(out, loaded)
-    results: list[Any] = []
-    for source, instance in zip(instances, loaded, strict=True):
+    points_of: list[int] = []
+    for source, instance in zip(instances, loaded, strict=True):  # before any of them is solved
         with told_of(source):
-            points = math.prod(len(each.axis.values) for each in parse_axes(instance, vary))
+            axes = [each.axis for each in parse_axes(instance, vary)]
+            points_of.append(math.prod(len(each.values) for each in axes))
+    results: list[Any] = []
+    for source, instance, points in zip(instances, loaded, points_of, strict=True):
         passes = 1 if tpot_at_most is None and not instance.slis else 2
         with (
             told_of(source),

@@ -258,3 +258,14 @@ def test_a_map_is_of_the_promises_of_the_file(
             assert document["revenue_rate"][i][j] == (
                 None if revenue is None else pytest.approx(revenue, rel=1e-7, abs=1e-7)
             )
+
+
+def test_no_instance_is_traced_if_another_cannot_make_the_promise(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    traced: list[str] = []
+    monkeypatch.setattr(frontiers, "frontier", lambda *_, **__: traced.append("one"))
+    code, _, err = gnr(capsys, "two-class", "dolly-eight-class", "--sli", "mean_ttft:decode-heavy")
+    assert code == 2
+    assert "there is no class" in err
+    assert not traced

@@ -8,6 +8,7 @@ import pytest
 import xarray as xr
 
 from gnr.cli.app import run
+from gnr.models import sweeps
 from gnr.schemas import read_schema
 
 PRICES = ["--vary", "prices.prompt_token=0:0.5:6", "--vary", "prices.output_token=0.01:0.5:5"]
@@ -96,3 +97,14 @@ def test_bad_input_is_told_and_ends_with_2(
     assert run(["sweep", "two-class", *options, "--json"]) == 2
     error = json.loads(capsys.readouterr().out)["error"]
     assert place in {message["file"] for message in error["messages"]}
+
+
+def test_no_instance_is_swept_if_another_cannot_be(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    swept: list[str] = []
+    monkeypatch.setattr(sweeps, "sweep", lambda *_, **__: swept.append("one"))
+    vary = "classes.decode-heavy.arrival_rate=0.1:1"
+    assert run(("sweep", "two-class", "dolly-eight-class", "--vary", vary)) == 2
+    assert "no element 'decode-heavy'" in capsys.readouterr().err
+    assert not swept
