@@ -182,7 +182,7 @@ def test_value_under_one_promise_is_that_of_linprog(case: tuple[str, str, str]) 
 @pytest.mark.long
 @pytest.mark.parametrize("case", CASES, ids="-".join)
 def test_values_under_one_promise_are_those_of_linprog(case: tuple[str, str, str]) -> None:
-    one_promise(case, 20, 2)
+    one_promise(case, 8, 2)
 
 
 def several_promises(count: int, seed: int) -> None:
@@ -208,7 +208,7 @@ def test_values_under_several_promises_are_those_of_linprog() -> None:
 
 @pytest.mark.long
 def test_values_under_many_promises_are_those_of_linprog() -> None:
-    several_promises(80, 4)
+    several_promises(40, 4)
 
 
 @pytest.mark.parametrize("case", NATURAL, ids="-".join)
@@ -290,7 +290,7 @@ def test_prices_are_the_slopes_of_the_value(case: tuple[str, str, str]) -> None:
 @pytest.mark.long
 @pytest.mark.parametrize("case", CASES, ids="-".join)
 def test_prices_are_the_slopes_of_the_value_on_many_instances(case: tuple[str, str, str]) -> None:
-    slopes_agree(case, 8, 7)
+    slopes_agree(case, 4, 7)
 
 
 @pytest.mark.parametrize(

@@ -118,7 +118,7 @@ def test_conflict_is_irreducible_and_its_ways_out_are_the_nearest(
 
 
 @pytest.mark.long
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=60, deadline=None, derandomize=True)
 @given(*cases)
 def test_many_conflicts_are_irreducible(seed: int, regime: str, scheme: str) -> None:
     check_some(seed, regime, scheme)

@@ -189,7 +189,7 @@ def test_promised_optima(law: Callable[[np.random.Generator], None], seed: int) 
 
 @pytest.mark.long
 @pytest.mark.parametrize("law", LAWS)
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=20, deadline=None, derandomize=True)
 @given(seed=seeds)
 def test_many_promised_optima(law: Callable[[np.random.Generator], None], seed: int) -> None:
     law(np.random.default_rng(seed + 1))

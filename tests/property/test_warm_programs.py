@@ -79,7 +79,7 @@ def test_kept_program_finds_what_a_fresh_one_finds(path: list[Instance]) -> None
 
 
 @pytest.mark.long
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=50, deadline=None, derandomize=True)
 @given(walks)
 def test_kept_program_finds_what_a_fresh_one_finds_on_many_paths(path: list[Instance]) -> None:
     expected = [fresh_value(instance) for instance in path]
