@@ -10,7 +10,7 @@ from gnr.comparison_summary import best_by_law, best_sentence, promise_sentence
 from gnr.instance import Instance
 from gnr.plots.convergence_plot import POLICY_COLOURS, TERM_COLOURS
 from gnr.plots.palette import FAINT, INK
-from gnr.plots.save import new_figure, one_line, plain_text
+from gnr.plots.save import clipped, new_figure, one_line, plain_text
 from gnr.simulation import Kept, Simulation
 from gnr.simulation_summary import KEPT, TERMS, gathered_terms
 
@@ -145,7 +145,7 @@ def _draw_promise(
     """Draw one promise: measured by policy and size, planned, and the bound."""
     promise = result.promises[k]
     lay_out(axes, order, drawn[-1], names=k % PANELS_IN_A_ROW == 0)
-    axes.set_title(textwrap.shorten(promise.name, 44), loc="left", fontsize=10.5, color=INK)
+    axes.set_title(clipped(promise.name, 44), loc="left", fontsize=10.5, color=INK)
     axes.set_xlabel(promise.unit, fontsize=9, color=INK)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.lines[0].remove()  # no line at 0: it means nothing here

@@ -25,6 +25,12 @@ def one_line(text: str) -> str:
     return "".join(c for c in " ".join(text.split()) if c.isprintable())
 
 
+def clipped(text: str, most: int) -> str:
+    """Return the beginning of `text` on one line, at most so many characters, also of one word."""
+    line = one_line(text)
+    return line if len(line) <= most else f"{line[: most - 1].rstrip()}…"
+
+
 def new_figure(width: float, height: float) -> Any:
     """Return an empty figure of the given size in inches, drawn without a display."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg

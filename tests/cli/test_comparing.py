@@ -212,6 +212,10 @@ def test_the_summary_names_the_best_in_plain_words(capsys: pytest.CaptureFixture
     assert shown.count("GPUs: ") == 2
 
 
+LONG = "no-decode-beside-a-prefill-on-any-gpu-of-the-cluster"
+"""A name of one word that no heading has room for."""
+
+
 def promising(tmp_path: Path, sli: str) -> str:
     """Write the shipped instance with one promise; return its path."""
     from gnr.instance_text import to_toml
@@ -227,7 +231,7 @@ def test_promises_are_compared_policy_by_policy(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     """Only the disaggregated cluster keeps decodes off mixed GPUs; it is not the one with most."""
-    file = promising(tmp_path, 'kind = "disaggregation"\nat_most = 0.0')
+    file = promising(tmp_path, f'kind = "disaggregation"\nat_most = 0.0\nname = "{LONG}"')
     arguments = (file, "--policies", "gate-and-route,disaggregated", "--gpus", "5,20", *QUICK)
     code, shown, _ = gnr(capsys, *arguments, "--out", str(tmp_path))
     assert code == 0
@@ -243,8 +247,9 @@ def test_promises_are_compared_policy_by_policy(
     written = {path.name for path in tmp_path.iterdir()}
     assert "promising.comparison.promises.png" in written
     assert "broken" in (tmp_path / "promising.comparison.gaps.svg").read_text()
+    assert f"{LONG[:43]}…" in (tmp_path / "promising.comparison.promises.svg").read_text()
     for words in (
-        "with the promises it is 276.2", "disaggregation, promised ≤ 0", "all promises together",
+        "with the promises it is 276.2", "promised ≤ 0 (requests", "all promises together",
         "It breaks a promise; of those that keep them all disaggregated comes closest",
     ):  # fmt: skip
         assert words in " ".join(shown.split())

@@ -12,7 +12,8 @@ SIGNIFICANT_DIGITS = 12
 
 HEADROOM = 1e-3
 """Share of a cap on prefills that is left unused. The average over a run is off the cap by what the
-credit has changed, either way; with this it stays below in runs of some thousand GPU-seconds."""
+credit has changed, either way: up to 5 request-seconds. With this it stays below in runs of about
+5000 / X_c GPU-seconds and more, X_c the cap per GPU; a shorter one may end above by chance."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class GateIndex:
     An infinite offset shuts a class out (10.1(b)). While X is not below `limit`, where there is
     one, the class is not let in; the pooled policies have none.
 
-    With a `prefill_cap` the time average of the requests in prefill stays below it, and
+    With a `prefill_cap` the requests in prefill stay below it on average in the long run, and
     `crowded_offset` takes the place of `offset` while no more slots than the cap are free in the
     whole cluster (Algorithm 11).
     """

@@ -73,8 +73,8 @@ def _no_optimum(solution: Solution) -> Problem:
         for each in conflict.keepable
         if each.nearest is not None
     ]
-    instead = f"promise {' or '.join(nearest)}, or " if nearest else ""
-    return Problem("no-optimum", instance.name, "slis", message, f"{instead}lower the load")
+    instead = f"promise {' or '.join(nearest)}" if nearest else "drop one of them"
+    return Problem("no-optimum", instance.name, "slis", message, f"{instead}; see `gnr solve`")
 
 
 def without_promises(instance: Instance) -> Instance:
