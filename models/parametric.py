@@ -17,7 +17,7 @@ from gnr.exact_lp import LinearProgram, Outcome, Row, columns_of, maximize
 
 ZERO, ONE = Fraction(0), Fraction(1)
 
-REACH = Fraction(10**18)
+REACH = Fraction(10**400)
 """Where an interval without an end is cut off: beyond any bound that a file can hold."""
 
 Key = TypeVar("Key")

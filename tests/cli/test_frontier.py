@@ -269,3 +269,13 @@ def test_no_instance_is_traced_if_another_cannot_make_the_promise(
     assert code == 2
     assert "there is no class" in err
     assert not traced
+
+
+def test_bounds_beyond_all_reason_are_traced(capsys: pytest.CaptureFixture[str]) -> None:
+    """As far as floats go a promise that costs nothing is one flat piece."""
+    code, document = gnr_json(
+        capsys, "two-class", "--sli", "mean_tpot", "--from", "1e300", "--to", "1e301"
+    )
+    assert code == 0
+    assert [piece["shape"] for piece in document["pieces"]] == ["flat"]
+    assert document["pieces"][0]["revenue_to"] == pytest.approx(297.7031698642446, rel=1e-12)
