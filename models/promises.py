@@ -65,6 +65,10 @@ class Promise:
             raise ValueError(f"{self.label} is a penalty")
         return bound
 
+    def excess(self, value: float) -> float:
+        """Return by how much a value of the indicator breaks the promise; negative if it keeps."""
+        return value - self.bound if self.direction == "at_most" else self.bound - value
+
     def value(self, point: Point) -> float:
         """Return the indicator at a point; nan where it has no meaning."""
         return float(self.indicator.at(self.scope, point))

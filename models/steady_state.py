@@ -11,6 +11,7 @@ from pyomo.common.gc_manager import PauseGC
 from gnr.checks import warnings_for
 from gnr.instance import Instance
 from gnr.models import chosen_optimum, programs, promised_state, verification
+from gnr.models.cautions import cautions
 from gnr.models.conflict import find_conflict, shortfall_of
 from gnr.models.exact_uniqueness import settle
 from gnr.models.point import (
@@ -172,7 +173,8 @@ def _under_promises(
         "promises": kept,
         "unique": unique_under_promises(settled, rates, numbers["classes"], prices),
     }
-    return found.status, numbers, [] if doubt is None else [doubt]
+    doubts = [] if doubt is None else [doubt]
+    return found.status, numbers, [*doubts, *cautions(build, program, promises, found.point)]
 
 
 def _optimum(model: Any, instance: Instance, program: Program) -> tuple[Status, Point, Multipliers]:
