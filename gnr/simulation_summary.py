@@ -165,8 +165,8 @@ def _latency_note(result: Simulation) -> list[Text]:
 
 
 def _split_note(result: Simulation) -> list[Text]:
-    """Return why the measured split is not the planned one, where that is so by design."""
-    if result.policy.startswith("sli-aware") or result.policy == "disaggregated":
+    """Return why the measured split is not the planned one, where that costs nothing."""
+    if result.promises or result.policy.startswith("sli-aware") or result.policy == "disaggregated":
         return []
     return [
         Text(

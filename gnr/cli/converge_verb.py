@@ -39,7 +39,12 @@ def converge(
     instances: InstanceArguments,
     policy: Annotated[
         list[str] | None,
-        typer.Option("--policy", help="May be repeated; the pictures then show them together."),
+        typer.Option(
+            "--policy",
+            help="May be repeated; the pictures then show them together. Default: the paper's for "
+            "the instance's pricing, under promises sli-aware-general, which keeps the planned "
+            "split.",
+        ),
     ] = None,
     gpus: Annotated[
         str | None,

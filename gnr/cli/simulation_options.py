@@ -11,7 +11,8 @@ PolicyOption = Annotated[
     typer.Option(
         "--policy",
         help="gate-and-route, price-index-in-place, ... (a wrong name lists them all); by default "
-        "the paper's for the instance's pricing.",
+        "the paper's for the instance's pricing, under promises sli-aware-general, which keeps "
+        "the planned split.",
     ),
 ]
 AccountOption = Annotated[

@@ -352,6 +352,24 @@ def test_without_promises_nothing_is_said_of_them(capsys: pytest.CaptureFixture[
     assert "promise" not in gnr(capsys, *arguments)[1]
 
 
+def test_under_promises_the_default_policy_keeps_the_planned_split(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Other splits earn the same without promises, and may break one."""
+    few = ("--gpus", "5", *QUICK)
+    file = promising(tmp_path, 'kind = "disaggregation"\nat_most = 1.5')
+    _, document = gnr_json(capsys, "simulate", file, *few)
+    assert document["policy"] == "sli-aware-general"
+    _, shown, _ = gnr(capsys, "simulate", file, "--policy", "gate-and-route", *few)
+    assert "other splits earn the same" not in shown
+    _, shown, _ = gnr(capsys, "simulate", "two-class", *few)
+    assert shown.startswith("two-class: gate-and-route")
+    assert "other splits earn" in shown
+    sizes = ("--gpus", "5,20", "--out", str(tmp_path))
+    gnr(capsys, "converge", file, *sizes, *QUICK)
+    assert (tmp_path / "promising.sli-aware-general.convergence.json").exists()
+
+
 @pytest.mark.parametrize("verb", ["simulate", "converge"])
 def test_promises_that_no_plan_of_the_policy_keeps_are_an_honest_negative(
     verb: str, capsys: pytest.CaptureFixture[str], tmp_path: Path

@@ -5,6 +5,7 @@ from difflib import get_close_matches
 from types import MappingProxyType
 
 from gnr.errors import InputError, Problem
+from gnr.instance import Instance
 from gnr.validation.policies import (
     disaggregated,
     fcfs_immediate,
@@ -52,7 +53,15 @@ POOLED: Mapping[str, Policy] = MappingProxyType(
 DEFAULT_POLICY: Mapping[str, str] = MappingProxyType(
     {"bundled": "gate-and-route", "separate": "prioritize-and-route"}
 )
-"""The paper's policy for each pricing scheme."""
+"""The paper's policy for each pricing scheme, without promises."""
+
+PROMISING_POLICY = sli_aware_general.POLICY.name
+"""Where there are promises or penalties: it keeps the planned split, on which they may depend."""
+
+
+def default_policy(instance: Instance) -> str:
+    """Return the name of the policy that an instance is simulated under by default."""
+    return PROMISING_POLICY if instance.slis else DEFAULT_POLICY[instance.prices.scheme]
 
 
 def find_policy(name: str) -> Policy:

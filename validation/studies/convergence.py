@@ -79,7 +79,7 @@ def converge(
         What to simulate.
     policy
         Name of a policy, see `gnr.validation.policies.POLICIES`; by default the one made for the
-        pricing of the instance.
+        pricing of the instance, under promises sli-aware-general, which keeps the planned split.
     gpus
         Cluster sizes; a verdict needs six or more over a factor of a hundred.
     account

@@ -37,7 +37,7 @@ from gnr.validation.per_gpu.engine import PerGpuLanes
 from gnr.validation.per_gpu.latencies import latencies
 from gnr.validation.per_gpu.lengths import read_law
 from gnr.validation.per_gpu.records import Recorder, recording
-from gnr.validation.policies import DEFAULT_POLICY, find_policy
+from gnr.validation.policies import default_policy, find_policy
 from gnr.validation.policies.layouts import whole_cluster
 from gnr.validation.replications import (
     Windows,
@@ -85,7 +85,7 @@ def simulate(
         The plan the policy follows; by default that of the program the policy is made for.
     policy
         Name of a policy, see `gnr.validation.policies.POLICIES`; by default the one made for the
-        pricing of the instance.
+        pricing of the instance, under promises sli-aware-general, which keeps the planned split.
     gpus
         n, needed where no plan is given.
     account
@@ -138,7 +138,7 @@ def prepare(
         is no optimum to compare with.
     """
     setting.check()
-    policy = policy or DEFAULT_POLICY[instance.prices.scheme]
+    policy = policy or default_policy(instance)
     find_policy(policy)
     find_engine(setting.engine)
     read_law(setting.lengths, instance)
