@@ -29,7 +29,7 @@ def accepted(data: dict[str, Any], demands: dict[str, bool]) -> Any:
 
 def test_instances_with_promises_of_all_kinds_are_certified() -> None:
     found = [
-        accepted(*case) for case in (*random_promises(36, 51), *random_promises(24, 52, promises=3))
+        accepted(*case) for case in (*random_promises(18, 51), *random_promises(12, 52, promises=3))
     ]
     assert {(each.status, each.unique) for each in found} == {
         ("optimal", True), ("optimal", False), ("infeasible", None),
@@ -40,7 +40,7 @@ def test_instances_with_promises_of_all_kinds_are_certified() -> None:
         for name, multiplier in each.dual.items()
         if each.status == "optimal" and name.startswith("promise[") and multiplier != "0"
     ]
-    assert len(binding) > 10
+    assert len(binding) > 5
 
 
 @pytest.mark.long

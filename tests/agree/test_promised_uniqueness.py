@@ -167,9 +167,9 @@ def judged(data: dict[str, Any], demands: dict[str, bool]) -> dict[str, int] | N
 def test_uniqueness_and_slopes_under_promises_are_as_said() -> None:
     """Arrivals stand in the bounds of promises about abandonment: these get cases of their own."""
     left = random_promises(5, 65, 1, ["abandonment_fraction"])
-    found = [judged(*case) for case in (*random_promises(18, 61, 2, SETTLED), *left)]
+    found = [judged(*case) for case in (*random_promises(8, 61, 2, SETTLED), *left)]
     seen = [each for each in found if each]
-    assert len(seen) > 8
+    assert len(seen) > 4
     assert sum(each["open"] for each in seen) <= 1
     assert any(each["apart"] for each in seen)
     assert any(each["moving"] for each in seen)

@@ -98,8 +98,13 @@ def test_a_tpot_promise_is_a_cap_on_the_mixed_share(regime: str, scheme: str) ->
     ],
     ids=lambda texts: texts[0].partition("=")[0],
 )
-@pytest.mark.parametrize("promise", [None, "mean_tpot", "prefill_fairness"])
-@pytest.mark.parametrize("name", ["two-class", "two-class-separate"])
+@pytest.mark.parametrize(
+    ("name", "promise"),
+    [
+        ("two-class", None), ("two-class", "mean_tpot"),
+        ("two-class-separate", None), ("two-class-separate", "prefill_fairness"),
+    ],
+)  # fmt: skip
 def test_every_point_of_a_sweep_is_the_solve_of_its_instance(
     name: str, promise: str | None, vary: list[str]
 ) -> None:

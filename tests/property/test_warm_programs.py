@@ -11,7 +11,7 @@ from gnr.instance import Instance, Sli
 from gnr.models import warm_program
 from gnr.models.steady_state import solve
 from gnr.models.warm_program import WarmProgram
-from gnr.reading import build
+from gnr.reading import build, load
 from random_instances import REGIMES, random_data
 
 PROMISES = {
@@ -113,3 +113,14 @@ def test_other_classes_promises_or_patience_build_the_program_anew() -> None:
     for instance in others:
         found = kept.optimum(instance).revenue_rate
         assert (-np.inf if np.isnan(found) else found) == pytest.approx(fresh_value(instance))
+
+
+def test_a_promise_that_moves_to_another_class_is_not_kept_for_the_old_one() -> None:
+    kept, base = WarmProgram(), load("two-class")
+    promise = {"kind": "mean_ttft", "at_most": 0.45}
+    values = []
+    for owner in ("prefill-heavy", "decode-heavy", "prefill-heavy"):
+        instance = base.model_copy(update={"slis": (Sli(**promise, **{"class": owner}),)})
+        values.append(kept.optimum(instance).revenue_rate)
+        assert values[-1] == pytest.approx(fresh_value(instance), rel=1e-9)
+    assert values[0] != pytest.approx(values[1], rel=1e-6)
