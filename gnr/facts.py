@@ -109,32 +109,6 @@ def earnings(solution: Solution) -> str:
     return f"{money(rate)} money/s per GPU, {money(rate * HOUR)} per GPU-hour{per_million}"
 
 
-def bottleneck(solution: Solution) -> str:
-    """Return in one sentence which capacity binds and what one more GPU would earn."""
-    if solution.totals is None:
-        return _without_plan(solution)
-    scale = (solution.revenue_rate or 0.0) * FULL
-    mixed, solo = (solution.marginals[f"{group}_decode_capacity"] for group in ("mixed", "solo"))
-    gain = gpu_gain(solution)
-    worth = f"one more GPU would earn {money(gain)} money/s ({money(gain * HOUR)} per hour)"
-    if solution.marginals["prefill_capacity"] is None:
-        what = "prefill and decode both bind" if (mixed or 0.0) > scale else "prefill binds"
-        return f"Every GPU prefills: {what}; {worth}."
-    if max(mixed or 0.0, solo or 0.0) > scale:
-        return f"Decode slots are the bottleneck; {worth}."
-    if gain > scale:
-        return f"No capacity is short, the promises hold the revenue back; {worth}."
-    if served_share(solution) < 1 - FULL:
-        return "More capacity earns nothing: who is not served pays nothing for it."
-    return "Nothing binds: the demand is served with room to spare, one more GPU earns nothing."
-
-
-def _without_plan(solution: Solution) -> str:
-    if solution.conflict is None:
-        return f"no plan ({solution.status})"
-    return f"no plan, promises in conflict: {', '.join(solution.conflict.promises)}"
-
-
 def alternatives(solution: Solution) -> list[str]:
     """Return in sentences what else earns as much as the plan shown."""
     unique, told = solution.unique, []

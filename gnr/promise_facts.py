@@ -48,12 +48,36 @@ def price_sentences(solution: Solution) -> list[str]:
                 f"{each.name}: {quantity(step, each.unit)} looser earns {money(gain)} money/s "
                 f"per GPU ({money(gain * HOUR)} per GPU-hour)."
             )
+    return told
+
+
+def lost_revenue(solution: Solution) -> float:
+    """Return what promises and penalties cost in revenue, money/s per GPU; 0 up to rounding."""
+    free, kept = solution.unpromised_revenue_rate, solution.revenue_rate
+    if free is None or kept is None or free - kept <= FULL * abs(free):
+        return 0.0
+    return free - kept
+
+
+def cost_sentences(solution: Solution) -> list[str]:
+    """Return what is left after penalties, and what the plan would earn with nothing to keep."""
+    told, kept = [], solution.revenue_rate or 0.0
     if solution.penalty:
-        left = (solution.revenue_rate or 0.0) - solution.penalty
+        left = kept - solution.penalty
         told.append(
             f"No other plan leaves more after penalties: {money(left)} money/s per GPU, "
             f"{money(left * HOUR)} per GPU-hour."
         )
+    if solution.unpromised_revenue_rate is None:
+        return told
+    kinds = {"promises" if each.bound is not None else "penalties" for each in solution.promises}
+    what, lost = " and ".join(sorted(kinds, reverse=True)), lost_revenue(solution)
+    if not lost:
+        told.append(f"Without its {what} it would earn no more.")
+    else:
+        share = f" ({lost / kept:.1%} more)" if kept > 0 else ""
+        free = money(solution.unpromised_revenue_rate)
+        told.append(f"Without its {what} it would earn {free} money/s per GPU{share}.")
     return told
 
 

@@ -184,6 +184,9 @@ class Solution(BaseModel):
     """Whether the program demanded that no GPU decodes while it prefills (y_m = 0)."""
     revenue_rate: float | None
     """Optimal revenue without penalties, money/s per GPU; null unless optimal."""
+    unpromised_revenue_rate: float | None = None
+    """Best revenue without promises and penalties, money/s per GPU: what they cost is the
+    difference. Null without any, and unless optimal."""
     penalty: float
     """Penalties of soft SLIs, money/s per GPU."""
     penalty_bound: float | None = None

@@ -17,7 +17,6 @@ from gnr.facts import (
     HOUR,
     MILLION,
     alternatives,
-    bottleneck,
     capacity_gain,
     earnings,
     fates,
@@ -29,9 +28,11 @@ from gnr.facts import (
     revenue_per_token,
     served_share,
 )
+from gnr.limits import below_nothing, bottleneck
 from gnr.plan import Plan
 from gnr.promise_facts import (
     conflict_sentences,
+    cost_sentences,
     price_sentences,
     promised,
     slope_of,
@@ -56,6 +57,7 @@ def summarize(solution: Solution) -> Any:
     parts: list[Any] = [
         heading,
         Text(f"Best plan under {solution.scheme} pricing: {earnings(solution)}."),
+        *(Text(sentence) for sentence in cost_sentences(solution)),
         Text(
             f"{share:.1%} of the GPUs {_mixed_group(solution.disaggregated)}, "
             f"{1 - share:.1%} only decode (solo)."
@@ -69,6 +71,7 @@ def summarize(solution: Solution) -> Any:
         _fate_table(solution, rates),
         _capacity_table(solution, rates),
         *_promise_parts(solution),
+        *(Text(sentence) for sentence in below_nothing(solution)),
         *(Text(sentence) for sentence in alternatives(solution)),
     ]
     found = kinks(solution)

@@ -45,6 +45,7 @@ PROGRAMS = {
 
 NO_NUMBERS: dict[str, Any] = {
     "revenue_rate": None,
+    "unpromised_revenue_rate": None,
     "penalty": 0.0,
     "penalty_bound": None,
     "promises": (),
@@ -88,7 +89,7 @@ def _solve(instance: Instance, demands: dict[str, bool], options: dict[str, Any]
     started = time.perf_counter()
     rates = rates_of(instance)
     build, weigh = PROGRAMS[instance.prices.scheme]
-    program = Program(rates, weigh(rates), **demands)
+    plain = program = Program(rates, weigh(rates), **demands)
     promises = promises_of(instance, rates)
     warnings = warnings_for(instance)
     shortfall: tuple[Shortfall, ...] = ()
@@ -98,6 +99,8 @@ def _solve(instance: Instance, demands: dict[str, bool], options: dict[str, Any]
         program = promised_state.demanded(program, promises)
         status, numbers, doubts = _under_promises(instance, program, promises)
         warnings.extend(doubts)
+        if status is Status.OPTIMAL:
+            numbers |= {"unpromised_revenue_rate": _unpromised(instance, plain, numbers)}
     else:
         status, numbers = _without_promises(instance, program)
     if status is Status.INFEASIBLE:
@@ -130,13 +133,7 @@ def _solve(instance: Instance, demands: dict[str, bool], options: dict[str, Any]
 
 def _without_promises(instance: Instance, program: Program) -> tuple[Status, dict[str, Any]]:
     """Return status and numbers of the optimum of (P40) or (P42)."""
-    build, _ = PROGRAMS[instance.prices.scheme]
-    model = build(program.rates)
-    if program.empty_decode_buffer:
-        programs.require_empty_decode_buffer(model)
-    if program.disaggregated:
-        programs.require_disaggregation(model)
-    status, point, multipliers = _optimum(model, instance, program)
+    status, point, multipliers = _optimum(instance, program)
     if status is not Status.OPTIMAL:
         return status, NO_NUMBERS
     numbers = read_off(instance, program, point, multipliers)
@@ -177,13 +174,27 @@ def _under_promises(
     return found.status, numbers, [*doubts, *cautions(build, program, promises, found.point)]
 
 
-def _optimum(model: Any, instance: Instance, program: Program) -> tuple[Status, Point, Multipliers]:
-    """Return status, reported point and multipliers; an optimum only if it is verified.
+def _unpromised(instance: Instance, plain: Program, numbers: dict[str, Any]) -> float | None:
+    """Return the best revenue without promises; that of the plan under them is no better."""
+    status, point, _ = _optimum(instance, plain)
+    if status is not Status.OPTIMAL:
+        return None
+    return max(plain.revenue(point), float(numbers["revenue_rate"]))
+
+
+def _optimum(instance: Instance, program: Program) -> tuple[Status, Point, Multipliers]:
+    """Return status, reported point and multipliers of (P40) or (P42), verified if optimal.
 
     An instance in which every class leaves at some rate is never infeasible (M-m), and no
     program is unbounded: such an answer, or one that fails verification, is asked for again
     in equilibrated form, and believed only if it stands up then.
     """
+    build, _ = PROGRAMS[instance.prices.scheme]
+    model = build(program.rates)
+    if program.empty_decode_buffer:
+        programs.require_empty_decode_buffer(model)
+    if program.disaggregated:
+        programs.require_disaggregation(model)
     rates, status = program.rates, Status.LIMIT
     point, multipliers = _nothing(rates), _no_multipliers(rates)
     for attempt in (optimize, optimize_scaled):

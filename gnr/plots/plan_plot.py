@@ -4,7 +4,8 @@ import textwrap
 from dataclasses import dataclass, replace
 from typing import Any
 
-from gnr.facts import Fate, bottleneck, earnings, fates, money, request_gain
+from gnr.facts import Fate, earnings, fates, money, request_gain
+from gnr.limits import bottleneck
 from gnr.plots.palette import (
     FAINT,
     IDLE,
@@ -67,11 +68,10 @@ def draw_plan(solution: Solution) -> Any:
     )
     subtitle = f"Best plan under {solution.scheme} pricing: {earnings(solution)}."
     figure.text(0.02, 0.908, subtitle, fontsize=10, color=INK, va="center")
-    figure.text(0.02, 0.87, bottleneck(solution), fontsize=10, color=INK, va="center")
-    if solution.promises:
-        words = one_line(planned_words(solution))
-        line = textwrap.shorten(words, MOST_LETTERS, placeholder=" …")
-        figure.text(0.02, 0.832, line, fontsize=10, color=INK, va="center")
+    lines = [bottleneck(solution)] + ([planned_words(solution)] if solution.promises else [])
+    for line, height in zip(lines, (0.87, 0.832), strict=False):
+        words = textwrap.shorten(one_line(line), MOST_LETTERS, placeholder=" …")
+        figure.text(0.02, height, words, fontsize=10, color=INK, va="center")
     return figure
 
 

@@ -1,4 +1,4 @@
-"""Promises and penalties that only hold because nobody is served, small enough for paper.
+"""What is said of promises and penalties that hold the revenue back, small enough for paper.
 
 One class on GPUs of two slots: tau = 2 s, 1/gamma = 1 s, so kappa = 2; chunks, prompts and outputs
 of one token, so mu_p = mu_m = 1/2 and mu_s = 1; lambda = theta = 1; a request pays 2. Per GPU then:
@@ -13,8 +13,11 @@ from typing import Any
 
 import pytest
 
+from gnr.limits import below_nothing, bottleneck
 from gnr.models.steady_state import solve
+from gnr.promise_facts import cost_sentences
 from gnr.reading import build
+from gnr.result import Solution
 
 ONE: dict[str, Any] = {
     "name": "one",
@@ -28,7 +31,7 @@ LONG = ONE | {"name": "long", "prompt_tokens": 3.0}
 SOLO_TPOT = {"kind": "token_tpot", "at_most": 1.0}
 
 
-def cautions(*slis: dict[str, Any], classes: tuple[dict[str, Any], ...] = (ONE,)) -> list[str]:
+def solved(*slis: dict[str, Any], classes: tuple[dict[str, Any], ...] = (ONE,)) -> Solution:
     data = {
         "schema_version": 1,
         "name": "paper",
@@ -45,7 +48,11 @@ def cautions(*slis: dict[str, Any], classes: tuple[dict[str, Any], ...] = (ONE,)
     }
     solution = solve(build(data, "paper"))
     assert solution.status == "optimal"
-    return list(solution.warnings)
+    return solution
+
+
+def cautions(*slis: dict[str, Any], classes: tuple[dict[str, Any], ...] = (ONE,)) -> list[str]:
+    return list(solved(*slis, classes=classes).warnings)
 
 
 def test_a_promise_out_of_reach_is_said_to_be_kept_by_serving_nobody() -> None:
@@ -92,3 +99,60 @@ def test_penalties_above_the_revenue_are_explained(
 def test_penalties_below_the_revenue_need_no_word() -> None:
     """x - 0.6/(2 - x) grows up to x = 1: 1 is earned, 0.6 paid."""
     assert cautions({"kind": "mean_tpot", "penalty_weight": 0.3}) == []
+
+
+def test_what_promises_cost_and_that_they_hold_the_revenue_back() -> None:
+    """(P47) of at most 5/4 is x <= 2/5: 0.4 is earned instead of 1; mixed slots do it all."""
+    found = solved({"kind": "mean_tpot", "at_most": 1.25})
+    assert found.revenue_rate == pytest.approx(0.4)
+    assert found.unpromised_revenue_rate == pytest.approx(1)
+    assert cost_sentences(found) == [
+        "Without its promises it would earn 1 money/s per GPU (150.0% more)."
+    ]
+    assert bottleneck(found).startswith(
+        "No capacity is short: the promise mean_tpot holds the revenue back; one more GPU"
+    )
+
+
+def test_slots_and_promises_that_both_hold_the_revenue_back_are_both_named() -> None:
+    """A token takes 1 s on solo slots alone: T <= x/2 and T <= 2(1 - x) are both tight."""
+    found = solved(SOLO_TPOT)
+    assert found.revenue_rate == pytest.approx(0.8)
+    assert bottleneck(found).startswith(
+        "Decode slots on solo GPUs and the promise token_tpot hold the revenue back; one more GPU"
+    )
+
+
+def test_a_promise_that_serves_nobody_is_named_though_it_has_no_price() -> None:
+    found = solved(SOLO_TPOT | {"at_most": 0.9})
+    assert "the promise token_tpot holds the revenue back" in bottleneck(found)
+    assert cost_sentences(found) == ["Without its promises it would earn 1 money/s per GPU."]
+
+
+def test_without_promises_nothing_is_compared() -> None:
+    found = solved()
+    assert found.unpromised_revenue_rate is None
+    assert cost_sentences(found) == below_nothing(found) == []
+
+
+def test_a_promise_that_costs_nothing_is_told_so() -> None:
+    found = solved({"kind": "throughput", "at_least": 0.25})
+    assert cost_sentences(found) == ["Without its promises it would earn no more."]
+    assert "promise" not in bottleneck(found)
+
+
+def test_a_request_that_costs_more_than_it_pays_is_explained() -> None:
+    """At x = 1 the wait per prefill is 2 lambda - 1: one more request costs twice the weight."""
+    found = solved({"kind": "mean_wait", "penalty_weight": 0.1})
+    assert found.classes[0].marginal_value == pytest.approx(-0.2)
+    assert below_nothing(found) == [
+        "A request that earns less than nothing costs more than it pays: it adds to the penalties."
+    ]
+
+
+def test_a_gpu_that_costs_more_than_it_earns_is_explained() -> None:
+    """Nobody is served, and each GPU pays 3."""
+    found = solved({"kind": "mean_tpot", "penalty_weight": 3.0})
+    assert found.gpu_value == pytest.approx(-3)
+    (told,) = below_nothing(found)
+    assert told.startswith("One more GPU earns less than nothing")

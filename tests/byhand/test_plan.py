@@ -6,7 +6,6 @@ import pytest
 import gnr
 from gnr.facts import (
     alternatives,
-    bottleneck,
     capacity_gain,
     fates,
     gpu_gain,
@@ -15,6 +14,7 @@ from gnr.facts import (
     revenue_per_token,
     served_share,
 )
+from gnr.limits import bottleneck
 from gnr.load_report import report_load
 from gnr.reading import build
 from random_instances import random_data

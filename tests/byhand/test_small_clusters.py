@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from gnr.facts import bottleneck
 from gnr.instance import Instance
+from gnr.limits import bottleneck
 from gnr.models.steady_state import solve
 from gnr.plan import Occupancy
 from gnr.reading import build

@@ -3,7 +3,14 @@
 import pytest
 
 import gnr
-from gnr.promise_facts import holds_back, planned_words, price_sentences, quantity, slope_of
+from gnr.promise_facts import (
+    cost_sentences,
+    holds_back,
+    planned_words,
+    price_sentences,
+    quantity,
+    slope_of,
+)
 from gnr.result import MarginalRanges, Solution
 
 PROMISES = (
@@ -36,8 +43,13 @@ def test_a_promise_that_costs_nothing_is_not_said_to_earn(solution: Solution) ->
     fast, busy, slow = solution.promises
     assert [holds_back(solution, each) for each in (fast, busy, slow)] == [True, False, False]
     told = price_sentences(solution)
-    assert [line.split(":")[0] for line in told[:2]] == ["mean_tpot", "mean_ttft"]
-    assert len(told) == 3, "and what is left after penalties"
+    assert [line.split(":")[0] for line in told] == ["mean_tpot", "mean_ttft"]
+
+
+def test_what_is_left_after_penalties_and_without_them_is_told(solution: Solution) -> None:
+    after, without = cost_sentences(solution)
+    assert after.startswith("No other plan leaves more after penalties")
+    assert without.startswith("Without its promises and penalties it would earn 297.703 money/s")
 
 
 def test_what_has_no_meaning_is_shown_as_a_dash(solution: Solution) -> None:

@@ -9,8 +9,9 @@ import pytest
 from rich.console import Console
 
 import gnr
+from gnr.limits import bottleneck
 from gnr.plan import price_index_ranks
-from gnr.summary import bottleneck, compare, fates, summarize
+from gnr.summary import compare, fates, summarize
 
 
 def text_of(renderable: Any) -> str:
