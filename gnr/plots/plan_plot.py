@@ -19,7 +19,7 @@ from gnr.plots.save import new_figure, one_line, plain_text
 from gnr.promise_facts import planned_words
 from gnr.result import Solution
 
-MOST_LETTERS = 165
+MOST_LETTERS = 155
 """Length of a line across the picture."""
 
 MOST_CLASSES = 10

@@ -227,7 +227,7 @@ def test_solve_tells_promises_and_what_looser_ones_earn(
     _, out, _ = gnr(capsys, *promised)
     assert "at most 0.023" in out
     assert "mean_tpot: 1 ms looser earns 91.1" in out
-    assert "the promises hold the revenue back" in out
+    assert "the promise mean_tpot holds the revenue back" in out
 
 
 def test_a_promise_out_of_reach_names_the_nearest_that_typed_back_is_kept(
