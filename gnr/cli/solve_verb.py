@@ -85,14 +85,19 @@ def _write(solution: Any, folder: Any) -> None:
     note(f"wrote {solution.write(folder)}")
     if solution.certificate is not None:
         write_certificate(solution, folder)
+    from gnr.plots.save import remove_figure, save_figure
+
+    stem = f"{solution.instance.name}.plan"
     if solution.status == "optimal":
         from gnr.plots.plan_plot import draw_plan
-        from gnr.plots.save import save_figure
         from gnr.provenance import origin
 
-        stem, source = f"{solution.instance.name}.plan", origin(solution.provenance.instance_sha256)
+        source = origin(solution.provenance.instance_sha256)
         for path in save_figure(draw_plan(solution), folder, stem, source):
             note(f"wrote {path}")
+    else:
+        for path in remove_figure(folder, stem):
+            note(f"removed {path}: it showed an earlier plan, and there is none now")
 
 
 def _print(solutions: Sequence[Any], as_json: bool) -> None:

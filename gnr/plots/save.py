@@ -65,3 +65,12 @@ def save_figure(
                 figure.savefig(temporary, dpi=150, metadata=metadata)
             written.append(path)
     return written
+
+
+def remove_figure(folder: Path, stem: str, formats: Iterable[str] = FORMATS) -> list[Path]:
+    """Remove what an earlier `save_figure` wrote and return the paths of what there was."""
+    found = [folder / f"{stem}.{suffix}" for suffix in formats]
+    found = [path for path in found if path.is_file()]
+    for path in found:
+        path.unlink()
+    return found

@@ -345,6 +345,18 @@ def test_draw_without_flows_needs_no_solution(
     assert "S_dm" in (tmp_path / "two-class.network.svg").read_text()
 
 
+def test_no_picture_of_an_earlier_plan_stays_beside_an_infeasible_solution(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    out = ("--out", str(tmp_path))
+    assert gnr(capsys, "solve", "two-class", *out)[0] == 0
+    impossible = 'slis=[{kind="throughput", at_least=9.0}]'
+    code, _, told = gnr(capsys, "solve", "two-class", "--set", impossible, *out)
+    assert code == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["two-class.solution.json"]
+    assert "removed" in told
+
+
 def test_draw_of_an_infeasible_instance_is_a_negative_with_a_warning(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
