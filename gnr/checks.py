@@ -6,7 +6,7 @@ field by field, so that a fault elsewhere does not hide them.
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
@@ -155,8 +155,20 @@ def sli_bound(data: Mapping[str, Any]) -> Iterator[Fault]:
                 f"slis[{index}]",
                 "needs exactly one of at_most, at_least, penalty_weight, got "
                 + (" and ".join(given) or "none"),
-                "keep one: a bound makes a promise, a weight makes a penalty",
+                "keep one: a bound makes a promise, a weight makes a penalty"
+                + (_whole_table(index, each, given) if len(given) > 1 else ""),
             )
+
+
+def _whole_table(index: int, sli: Mapping[str, Any], given: Sequence[str]) -> str:
+    """Return how to say with ``--set`` that of several bounds of an SLI the last one counts."""
+    *_, last = (key for key in sli if key in given)
+    known = [(key, sli[key]) for key in ("kind", "class", "name", last) if key in sli]
+    words = ", ".join(
+        f'{key}="{value}"' if isinstance(value, str) else f"{key}={schema_errors.show(value)}"
+        for key, value in known
+    )
+    return f"; --set changes one key, but replaces all of them as 'slis.{index}={{{words}}}'"
 
 
 def sli_unknown_class(data: Mapping[str, Any]) -> Iterator[Fault]:

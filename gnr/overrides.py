@@ -6,12 +6,17 @@ import tomllib
 from typing import Any
 
 from gnr.errors import InputError, Problem
-from gnr.schema_errors import suggest
+from gnr.schema_errors import show, suggest
 
 OVERRIDE_CHECKS = ("set-syntax", "set-unknown-path")
 """Identifiers of the checks made on an override itself."""
 
 SOME_PROMISE = """'slis=[{kind="mean_tpot", at_most=0.03}]'"""
+
+QUOTES = (
+    "within brackets a text needs double quotes, and the whole single ones, as in --set "
+    + SOME_PROMISE
+)
 
 
 def apply_override(data: dict[str, Any], override: str) -> dict[str, Any]:
@@ -20,13 +25,13 @@ def apply_override(data: dict[str, Any], override: str) -> dict[str, Any]:
     The path is that of the file, ``gpu.batch_slots``; an element of an array is named by its
     ``name`` or its index, ``classes.decode-heavy.patience_rate`` or ``classes.0.patience_rate``;
     one of ``slis`` without a name by its key in results, ``slis.mean_tpot.at_most``.
-    The value is written as in TOML; a text needs no quotes. The last key need not be in the
-    file; the schema decides whether it may be there.
+    The value is written as in TOML; a text needs no quotes unless it stands within brackets. The
+    last key need not be in the file; the schema decides whether it may be there.
 
     Raises
     ------
     InputError
-        If the text has no ``=``, or the path leads nowhere.
+        If the text has no ``=``, the path leads nowhere, or what stands in brackets is not TOML.
     """
     option = f"--set {override}"
     path, equals, text = override.partition("=")
@@ -39,7 +44,7 @@ def apply_override(data: dict[str, Any], override: str) -> dict[str, Any]:
     node: Any = changed
     for key in inner:
         node = node[key]
-    node[last] = _parse_value(text.strip())
+    node[last] = _parse_value(text.strip(), option)
     return changed
 
 
@@ -115,10 +120,12 @@ def _descend(node: Any, key: str | int, option: str) -> Any:
     return found
 
 
-def _parse_value(text: str) -> Any:
+def _parse_value(text: str, option: str) -> Any:
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except (ValueError, RecursionError):
+        if (text[0], text[-1]) in (("[", "]"), ("{", "}")):
+            raise _error("set-syntax", option, f"{show(text)} is not TOML", QUOTES) from None
         return text
 
 

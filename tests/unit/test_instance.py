@@ -81,6 +81,7 @@ def test_override_finds_a_class_with_dots_in_its_name(data: dict[str, Any]) -> N
         ("gpu.batch_slots", "set-syntax"),
         ("=3", "set-syntax"),
         ("gpu.batch_slots=", "set-syntax"),
+        ("slis=[{kind=mean_tpot, at_most=0.03}]", "set-syntax"),
         ("gpus.batch_slots=3", "set-unknown-path"),
         ("classes.chatt.arrival_rate=3", "set-unknown-path"),
         ("classes.7.arrival_rate=3", "set-unknown-path"),
@@ -95,6 +96,21 @@ def test_bad_override_is_refused(data: dict[str, Any], override: str, check: str
     with pytest.raises(InputError) as refusal:
         set_(data, override)
     assert check in {problem.check for problem in refusal.value.problems}
+
+
+def test_a_promise_is_made_a_penalty_as_the_remedy_says(data: dict[str, Any]) -> None:
+    data["slis"] = [{"kind": "token_tpot", "class": "decode-heavy", "at_most": 0.03}]
+    with pytest.raises(InputError) as refusal:
+        set_(data, "slis.0.penalty_weight=10000")
+    (problem,) = refusal.value.problems
+    *_, table = problem.remedy.split("'")[:-1]
+    assert table == 'slis.0={kind="token_tpot", class="decode-heavy", penalty_weight=10000}'
+    (penalty,) = set_(data, table).slis
+    assert (penalty.at_most, penalty.penalty_weight) == (None, 10000)
+
+
+def test_a_text_that_is_no_array_may_begin_with_a_bracket(data: dict[str, Any]) -> None:
+    assert set_(data, "title=[draft] of a cluster").title == "[draft] of a cluster"
 
 
 def test_rates_of_the_base_instance_are_those_of_theory_11_1() -> None:
