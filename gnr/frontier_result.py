@@ -11,6 +11,9 @@ from gnr.provenance import Provenance
 from gnr.result import NamedSli
 from gnr.simulation import write_document
 
+WIDE = 10.0
+"""Ratio of the ends of a range from which on it is divided by ratio rather than by difference."""
+
 _FROZEN = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
 
@@ -214,6 +217,9 @@ class FrontierMap(BaseModel):
     """Best revenue without either."""
     bounds: tuple[tuple[float, ...], tuple[float, ...]]
     """Bounds of the grid, increasing, by promise."""
+    tightest: tuple[float, float]
+    """Best bound of each that can be kept if the other is not promised; it is in the grid. Better
+    ones are all alike: kept, if at all, by serving nobody the promise is about."""
     revenue_rate: tuple[tuple[float | None, ...], ...]
     """Best revenue, by bound of the first and of the second promise; null where the two cannot be
     kept together. Exact at the points of the grid; nothing is known between them but that it never
@@ -257,3 +263,8 @@ class FrontierMap(BaseModel):
 def file_part(name: str) -> str:
     """Return a name as a part of a file name: letters, digits, ``-`` and ``_``."""
     return "".join(each if each.isalnum() or each in "-_" else "-" for each in name)
+
+
+def wide(low: float, high: float) -> bool:
+    """Return whether a range is divided by ratio rather than by difference."""
+    return low > 0 and high > WIDE * low

@@ -215,8 +215,15 @@ def course(moving: MovingPromise, low: float | None = None, high: float | None =
     unpromised, program = _programs(moving)
     best = maximize(unpromised)
     top = maximize(program.fixed, best.basis)
-    if best.value is None or top.value is None:
+    if best.value is None:
         raise no_optimum(moving, "no plan keeps all else that is asked for", "see `gnr solve`")
+    if top.value is None:
+        raise no_optimum(
+            moving,
+            "it comes with an empty decode buffer (eqs. P43, P45), and no plan with that keeps all "
+            "else that is asked for",
+            "loosen the other promises or leave one out",
+        )
     tight = tightest(program, top.basis)
     if tight is None:
         raise no_optimum(moving, "no plan has a best value of it", "choose another")

@@ -3,17 +3,17 @@
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
 from gnr.checks import warnings_for
 from gnr.errors import InputError, NoOptimumError, Problem
 from gnr.exact_rates import exact
-from gnr.frontier_result import FrontierMap, Resolved
+from gnr.frontier_result import FrontierMap, Resolved, wide
 from gnr.instance import Instance
 from gnr.models.frontiers import described, resolved
-from gnr.models.moving_promise import MovingPromise, course, moving_promise
+from gnr.models.moving_promise import Course, MovingPromise, course, moving_promise
 from gnr.provenance import record
 
 POINTS = 25
@@ -24,6 +24,9 @@ MARGIN = 0.06
 
 DIGITS = 6
 """Significant digits of the bounds of the grid."""
+
+EDGE_DIGITS = 4
+"""Significant digits of ends that are found under bounds of the other promise."""
 
 Row = tuple[float | None, ...]
 
@@ -39,8 +42,9 @@ def frontier_map(
 ) -> FrontierMap:
     """Return the best revenue on a grid of bounds of two promises.
 
-    For each bound of the second promise the exact frontier of the first is taken at the bounds of
-    the grid. Nine points are solved anew.
+    The grid covers all bounds that cost something, alone or together with the other, and those
+    of the file. For each bound of the second promise the exact frontier of the first is taken at
+    the bounds of the grid. Up to nine points, none on an edge, are solved anew.
 
     Parameters
     ----------
@@ -66,10 +70,14 @@ def frontier_map(
     told = _both(instance, first, second)
     _refuse(told, points)
     alone = tuple(one.without(other.place) for one, other in zip(told, reversed(told), strict=True))
-    across, down = (_grid(each, points) for each in alone)
+    spans = tuple(_span(one, other) for one, other in zip(told, reversed(told), strict=True))
+    across, down = (_grid(each, span, points) for each, span in zip(told, spans, strict=True))
     columns: list[Row] = []
     solves: list[tuple[int, int, Resolved]] = []
-    rows, chosen = (_spread(len(bounds)) for bounds in (across, down))
+    rows, chosen = (
+        _spread([k for k, bound in enumerate(bounds) if bound not in span.ends])
+        for bounds, span in zip((across, down), spans, strict=True)
+    )
     best = float(course(alone[0]).best)
     for j, bound in enumerate(down):
         under = replace(told[0], instance=told[1].at(bound))
@@ -85,6 +93,7 @@ def frontier_map(
         slis=(described(told[0]), described(told[1])),
         best_revenue_rate=best,
         bounds=(across, down),
+        tightest=(spans[0].tightest, spans[1].tightest),
         revenue_rate=tuple(zip(*columns, strict=True)),
         resolved=tuple(solves),
         verified=all(each.agrees for _, _, each in solves),
@@ -112,20 +121,100 @@ def _refuse(told: tuple[MovingPromise, MovingPromise], points: int) -> None:
         )
 
 
-def _grid(moving: MovingPromise, points: int) -> tuple[float, ...]:
-    """Return bounds from the tightest to the loosest, and one a little beyond each.
+@dataclass(frozen=True)
+class _Span:
+    """What the bounds of one promise should cover.
 
-    Those between have few digits, so that the exact numbers stay short.
+    Attributes
+    ----------
+    tightest
+        Best bound that can be kept where the other is not promised.
+    low, high
+        Ends of the bounds that cost something, with the other promise or without it, and of
+        those in the file.
     """
-    pieces = course(moving).pieces
-    low, high = (_inside(pieces[0].low, 1.0), _inside(pieces[-1].high, -1.0))
-    width = (high - low) or abs(high) or 1.0
-    steps = points - 3
-    between = (float(f"{low + width * k / steps:.{DIGITS}g}") for k in range(1, steps))
-    beyond = (low - MARGIN * width, high + MARGIN * width)
-    lowest, highest = moving.indicator.lowest, moving.indicator.highest
-    found = {low, high, *(each for each in between if low < each < high)}
-    return tuple(sorted(found | {each for each in beyond if lowest <= each <= highest}))
+
+    tightest: float
+    low: float
+    high: float
+
+    @property
+    def ends(self) -> set[float]:
+        """Bounds next to which floats and fractions need not agree on what can be kept."""
+        return {self.tightest, self.low, self.high}
+
+
+def _span(moving: MovingPromise, other: MovingPromise) -> _Span:
+    """Return which bounds matter: what costs nothing alone may cost much under the other."""
+    upwards = moving.direction == "at_most"
+    alone = course(moving.without(other.place))
+    tightest = _inside(alone.tightest, 1.0 if upwards else -1.0)
+    ends = {tightest, _loose_end(alone, upwards)}
+    for bound in _typical(other, course(other.without(moving.place))):
+        try:
+            found = course(replace(moving, instance=other.at(bound)))
+        except NoOptimumError:
+            continue
+        reached = [found.tightest]
+        if found.loosest is not None:  # else it ends where nothing more can be seen
+            reached.append(found.loosest)
+        ends.update(_admitted(moving, _rounded(float(each), upwards)) for each in reached)
+    stated = set() if moving.stated is None else {moving.stated}
+    if len(ends | stated) == 1:
+        further = (abs(tightest) or 1.0) * (1 if upwards else -1)
+        ends.add(_admitted(moving, tightest + further))
+    return _Span(tightest, min(ends | stated), max(ends | stated))
+
+
+def _typical(moving: MovingPromise, alone: Course) -> set[float]:
+    """Return some bounds of a promise: its ends, one between, and that of the file."""
+    low, high = _inside(alone.pieces[0].low, 1.0), _inside(alone.pieces[-1].high, -1.0)
+    found = {low, (low + high) / 2, high}
+    return found if moving.stated is None else found | {moving.stated}
+
+
+def _loose_end(found: Course, upwards: bool) -> float:
+    """Return the loosest bound of a course, within it."""
+    end = found.pieces[-1].high if upwards else found.pieces[0].low
+    return _inside(end, -1.0 if upwards else 1.0)
+
+
+def _rounded(bound: float, upwards: bool) -> float:
+    """Return a bound rounded to a looser one.
+
+    On the very edge of what can be kept, floats and fractions would not agree.
+    """
+    if not bound:
+        return bound
+    step = 10.0 ** (math.floor(math.log10(abs(bound))) + 1 - EDGE_DIGITS)
+    rounded = (math.ceil if upwards else math.floor)(bound / step) * step
+    return float(f"{rounded:.{EDGE_DIGITS}g}")
+
+
+def _admitted(moving: MovingPromise, bound: float) -> float:
+    """Return the nearest bound that a file may hold."""
+    return min(max(bound, moving.indicator.lowest), moving.indicator.highest)
+
+
+def _grid(moving: MovingPromise, span: _Span, points: int) -> tuple[float, ...]:
+    """Return bounds from one end to the other and one a little beyond each.
+
+    The tightest bound and that of the file are among them. Those between have few digits, so that
+    the exact numbers stay short.
+    """
+    low, high = span.low, span.high
+    marks = {low, high, span.tightest} | (set() if moving.stated is None else {moving.stated})
+    steps = points - 1 - len(marks)
+
+    def at(share: float) -> float:
+        if wide(low, high):
+            return float(low * (high / low) ** share)
+        return low + (high - low) * share
+
+    between = {float(f"{at(k / steps):.{DIGITS}g}") for k in range(1, steps)}
+    between = {each for each in between if low < each < high}
+    beyond = {_admitted(moving, at(-MARGIN)), _admitted(moving, at(1 + MARGIN))}
+    return tuple(sorted(marks | between | beyond))
 
 
 def _inside(end: Fraction, side: float) -> float:
@@ -138,9 +227,10 @@ def _inside(end: Fraction, side: float) -> float:
     )
 
 
-def _spread(count: int) -> tuple[int, ...]:
-    """Return three places spread over `count`."""
-    return (count // 5, count // 2, count - 1 - count // 5)
+def _spread(places: list[int]) -> set[int]:
+    """Return up to three of some places, spread over them."""
+    count = len(places)
+    return {places[k] for k in (count // 5, count // 2, count - 1 - count // 5)}
 
 
 def _column(moving: MovingPromise, bounds: tuple[float, ...]) -> Row:

@@ -9,8 +9,10 @@ import jsonschema
 import pytest
 
 from gnr.cli.app import run
+from gnr.frontier_result import FrontierMap
 from gnr.instance_text import to_toml
 from gnr.models import frontiers, steady_state
+from gnr.plots.map_plot import draw_map
 from gnr.reading import load
 from gnr.schemas import read_schema
 
@@ -209,6 +211,52 @@ def test_a_map_is_told_to_people_as_a_grid(capsys: pytest.CaptureFixture[str]) -
     assert code == 0
     assert "A grid: the figures are exact at its points" in out
     assert "all agree" in out
+
+
+def test_a_map_covers_what_costs_only_together(capsys: pytest.CaptureFixture[str]) -> None:
+    """The tightest backlog is free alone; under the tightest wait at least 96 tokens must wait."""
+    two = ("--sli", "mean_wait", "--sli", "decode_backlog", "--map", "--points", "5")
+    code, document = gnr_json(capsys, "two-class", *two)
+    assert code == 0
+    waits, backlogs = document["bounds"]
+    assert document["tightest"] == [0.0, 0.0]
+    row = document["revenue_rate"][waits.index(0.0)]
+    assert row[0] is None
+    assert row[-1] is not None
+    assert backlogs[-1] > 96
+
+
+def test_the_bounds_of_the_file_are_on_the_grid_of_a_map(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    file = with_slis(
+        tmp_path,
+        'kind = "mean_tpot"\nat_most = 0.04',
+        'kind = "mean_ttft"\nclass = "prefill-heavy"\nat_most = 8.5',
+    )
+    two = ("--sli", "mean_tpot", "--sli", "mean_ttft:prefill-heavy", "--map", "--points", "6")
+    code, document = gnr_json(capsys, file, *two, "--out", str(tmp_path))
+    assert code == 0
+    for bounds, own, tightest in zip(
+        document["bounds"], (0.04, 8.5), document["tightest"], strict=True
+    ):
+        assert bounds[0] < tightest < own < bounds[-1]
+        assert {tightest, own} < set(bounds)
+    drawn = draw_map(load(file), FrontierMap.model_validate(document)).axes[0]
+    for limits, bounds, factor in zip(
+        (drawn.get_xlim(), drawn.get_ylim()), document["bounds"], (1e3, 1.0), strict=True
+    ):
+        assert limits == pytest.approx((factor * bounds[0], factor * bounds[-1])), "no further"
+
+
+def test_a_promise_that_costs_nothing_has_a_map_around_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    spare = ("--set", "classes.0.arrival_rate=0.1", "--set", "classes.1.arrival_rate=0.1")
+    two = ("--sli", "max_min_fairness", "--sli", "prefill_fairness", "--map", "--points", "5")
+    code, document = gnr_json(capsys, "two-class", *two, *spare)
+    assert code == 0
+    assert all(bounds[-1] > bounds[0] for bounds in document["bounds"])
 
 
 TWO_CAPS = (
