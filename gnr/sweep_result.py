@@ -6,6 +6,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from gnr.comparison import write_arrays
+from gnr.frontier_result import file_part
 from gnr.instance import SCHEMA_VERSION, Sli
 from gnr.provenance import Provenance
 from gnr.simulation import write_document
@@ -55,6 +56,11 @@ class Best(BaseModel):
     """What is paid for penalties there, money/s per GPU."""
     equally_good: int
     """How many others of them earn the same within 1e-9; this is the first."""
+    equally_good_range: dict[str, tuple[float, float]]
+    """Least and largest value among all that earn the same, by path."""
+    at_end: tuple[str, ...]
+    """Paths along which this is the end of the values and its neighbour earns less: the best may
+    lie beyond. Ends at 0 do not count."""
 
 
 class Kink(BaseModel):
@@ -196,11 +202,15 @@ class Sweep(BaseModel):
         """Return the JSON document, floats at full precision."""
         return self.model_dump_json(indent=indent, by_alias=True)
 
+    @property
+    def stem(self) -> str:
+        """Return the beginning of the names of its files: the instance and what is varied."""
+        return f"{self.instance}.sweep.{'-'.join(_short(axis.path) for axis in self.axes)}"
+
     def write(self, folder: Path) -> list[Path]:
         """Write the JSON document and the arrays as netCDF into `folder`; return the paths."""
-        stem = f"{self.instance}.sweep"
-        written = write_document(self.to_json(), folder, stem)
-        return [written, write_arrays(self.to_dataset(), folder / f"{stem}.nc")]
+        written = write_document(self.to_json(), folder, self.stem)
+        return [written, write_arrays(self.to_dataset(), folder / f"{self.stem}.nc")]
 
     def to_dataset(self) -> Any:
         """Return an `xarray.Dataset` over the axes, provenance as an attribute."""
@@ -229,3 +239,10 @@ class Sweep(BaseModel):
                 "provenance": self.provenance.model_dump_json(),
             },
         )
+
+
+def _short(path: str) -> str:
+    """Return the last name of a path, with the class if it has one, for a file name."""
+    owner, _, field = path.rpartition(".")
+    table, _, name = owner.partition(".")
+    return file_part(f"{name}-{field}" if table == "classes" else field)

@@ -73,9 +73,27 @@ def best_words(result: Sweep, best: Best) -> str:
     if best.equally_good:
         others = "another point earns" if best.equally_good == 1 else "more points earn"
         count = "" if best.equally_good == 1 else f"{best.equally_good:,} "
-        same = f"; {count}{others} the same"
+        same = f"; {count}{others} the same ({_ranges(result, best)})"
     paid = f" less {best.penalty:.6g} of penalties" if best.penalty else ""
-    return f"{place} earns most: {best.revenue_rate:.6g}{paid} money/s per GPU{same}."
+    return f"{place} earns most: {best.revenue_rate:.6g}{paid} money/s per GPU{same}.{_ends(best)}"
+
+
+def _ranges(result: Sweep, best: Best) -> str:
+    """Return where the points are that earn the same as the best."""
+    found = []
+    for axis in result.axes:
+        low, high = best.equally_good_range[axis.path]
+        span = f"from {low:.6g} to {high:.6g}" if low < high else f"= {low:.6g}"
+        found.append(f"{axis.path} {span}{_unit(axis.unit)}")
+    return ", ".join(found)
+
+
+def _ends(best: Best) -> str:
+    """Return what to do about a best point at an end of what was varied."""
+    if not best.at_end:
+        return ""
+    ends = " and ".join(f"of {path}" for path in best.at_end)
+    return f" This is the end {ends}: more may be earned beyond, so vary further."
 
 
 def kink_sentence(kink: Kink, result: Sweep) -> str:
@@ -93,14 +111,14 @@ def short_words(binding: str) -> str:
 
 
 def price_sentences(segment: PriceSegment) -> list[str]:
-    """Return what becomes of the claim that one price ratio is best (10.1(k))."""
+    """Return how revenue runs along prices of one sum, and what that means (10.1(k))."""
     k, first, last = segment.total, segment.revenue_rate[0], segment.revenue_rate[-1]
     least = int(np.argmin(segment.revenue_rate))
     shape = (
-        f"On c_p + c_d = {k:.6g} revenue runs from {first:.6g} (c_p = 0) to {last:.6g} (c_d = 0), "
-        f"least {segment.revenue_rate[least]:.6g} at c_p = {segment.prompt_token[least]:.6g}; no "
-        f"point lies above the chord of its neighbours by more than {segment.largest_dent:.1e} of "
-        "the best."
+        f"Where the prices of a prompt token (c_p) and of an output token (c_d) sum to {k:.6g}, "
+        f"revenue runs from {first:.6g} (all on output tokens) to {last:.6g} (all on prompt "
+        f"tokens), least {segment.revenue_rate[least]:.6g} at c_p = "
+        f"{segment.prompt_token[least]:.6g}."
     )
     if segment.best_at == "everywhere":
         return [shape, "Every ratio of the two prices earns the same."]
@@ -108,9 +126,11 @@ def price_sentences(segment: PriceSegment) -> list[str]:
         return [shape, "A ratio between the ends earns more than both: this contradicts (D6)."]
     return [
         shape,
-        "The claim that one price ratio between the ends is best, whatever the sum, is refuted: "
-        "the value is convex and homogeneous in the prices (D6), so at fixed demand it is best for "
-        f"every sum to put {segment.best_at}.",
+        f"So at fixed demand it is best to put {segment.best_at}, whatever the sum, and no ratio "
+        "in between is best: revenue is convex and homogeneous in the two prices (D6; no point "
+        f"lies above the chord of its neighbours by more than {segment.largest_dent:.1e} of the "
+        "best). What keeps prices in between is demand that answers to them, and that is not "
+        "modelled.",
     ]
 
 

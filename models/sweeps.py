@@ -127,13 +127,32 @@ def _best(axes: Sequence[Axis], revenue: Floats, penalty: Floats, allowed: Flags
         return None
     most = float(np.nanmax(worth))
     winners = np.flatnonzero(worth >= most - SAME * abs(most))
-    place = np.unravel_index(int(winners[0]), tuple(len(axis.values) for axis in axes))
+    shape = tuple(len(axis.values) for axis in axes)
+    places = np.unravel_index(winners, shape)
+    place = tuple(int(each[0]) for each in places)
     return Best(
-        values={axis.path: axis.values[int(k)] for axis, k in zip(axes, place, strict=True)},
+        values={axis.path: axis.values[k] for axis, k in zip(axes, place, strict=True)},
         revenue_rate=float(revenue[winners[0]]),
         penalty=float(penalty[winners[0]]),
         equally_good=len(winners) - 1,
+        equally_good_range={
+            axis.path: (axis.values[int(each.min())], axis.values[int(each.max())])
+            for axis, each in zip(axes, places, strict=True)
+        },
+        at_end=tuple(_ends(axes, worth.reshape(shape), place)),
     )
+
+
+def _ends(axes: Sequence[Axis], worth: Floats, place: tuple[int, ...]) -> Iterator[str]:
+    """Yield the paths along which the best point is at an end and the one beside it earns less."""
+    for k, axis in enumerate(axes):
+        last = len(axis.values) - 1
+        if place[k] not in (0, last) or not last or not axis.values[place[k]]:
+            continue
+        beside = list(place)
+        beside[k] = 1 if place[k] == 0 else last - 1
+        if worth[tuple(beside)] < worth[place] - SAME * abs(worth[place]):
+            yield axis.path
 
 
 def _kinks(axes: Sequence[Axis], binding: Any) -> Iterator[Kink]:

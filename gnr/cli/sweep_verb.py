@@ -94,7 +94,7 @@ def _write(instance: Any, found: Any, folder: Any) -> None:
         note(f"wrote {path}")
     source = origin(found.provenance.instance_sha256)
     for kind, figure in draw_sweep(instance, found).items():
-        for path in save_figure(figure, folder, f"{found.instance}.sweep.{kind}", source):
+        for path in save_figure(figure, folder, f"{found.stem}.{kind}", source):
             note(f"wrote {path}")
 
 

@@ -49,16 +49,38 @@ def test_a_best_point_outside_the_iteration_time_law_is_not_trusted(
     assert "kappa is below 1" in shown.err
 
 
+def test_a_best_point_at_the_end_of_its_range_is_flagged(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def told(vary: str) -> str:
+        assert run(["sweep", "two-class", "--vary", vary]) == 0
+        return " ".join(capsys.readouterr().out.split())
+
+    assert "This is the end of gpu.batch_slots: more may be earned" in told("gpu.batch_slots=4:8")
+    assert "This is the end" not in told("gpu.batch_slots=30,40,50,3000,4000"), "flat there"
+    assert "This is the end" not in told("gpu.chunk_tokens=64,256,8192")
+
+
+def test_sweeps_of_different_parameters_do_not_overwrite_each_other(tmp_path: Path) -> None:
+    for vary in ("gpu.batch_slots=4,8", "classes.decode-heavy.arrival_rate=0.1,0.2"):
+        assert run(["sweep", "two-class", "--vary", vary, "--out", str(tmp_path)]) == 0
+    assert {path.name for path in tmp_path.glob("*.json")} == {
+        "two-class.sweep.batch_slots.json",
+        "two-class.sweep.decode-heavy-arrival_rate.json",
+    }
+
+
 def test_a_map_of_prices_refutes_the_best_ratio_and_writes_pictures_and_arrays(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(["sweep", "two-class", *PRICES, "--out", str(tmp_path)]) == 0
-    assert "is refuted" in capsys.readouterr().out
+    assert "no ratio in between is best" in " ".join(capsys.readouterr().out.split())
     kinds = {f"{kind}.{suffix}" for kind in ("revenue", "binding") for suffix in ("png", "svg")}
+    stem = "two-class.sweep.prompt_token-output_token"
     names = {path.name for path in tmp_path.iterdir()}
-    assert names == {f"two-class.sweep.{kind}" for kind in kinds | {"json", "nc"}}
-    document = json.loads((tmp_path / "two-class.sweep.json").read_text())
-    with xr.open_dataset(tmp_path / "two-class.sweep.nc", engine="h5netcdf") as arrays:
+    assert names == {f"{stem}.{kind}" for kind in kinds | {"json", "nc"}}
+    document = json.loads((tmp_path / f"{stem}.json").read_text())
+    with xr.open_dataset(tmp_path / f"{stem}.nc", engine="h5netcdf") as arrays:
         assert arrays.revenue_rate.shape == (6, 5)
         assert arrays.revenue_rate.values.ravel().tolist() == document["revenue_rate"]
         assert arrays.binding.values.ravel().tolist() == document["binding"]
@@ -67,10 +89,10 @@ def test_a_map_of_prices_refutes_the_best_ratio_and_writes_pictures_and_arrays(
 def test_a_curve_is_drawn_with_what_cannot_be_kept(tmp_path: Path) -> None:
     vary = ["--vary", "gpu.iteration_time.decode_only=0.01:0.03:9", "--tpot-at-most", "0.022"]
     assert run(["sweep", "two-class", *vary, "--out", str(tmp_path)]) == 0
-    document = json.loads((tmp_path / "two-class.sweep.json").read_text())
+    document = json.loads((tmp_path / "two-class.sweep.decode_only.json").read_text())
     assert document["binding"][-1] == "infeasible"
     assert document["revenue_rate"][-1] is None
-    assert (tmp_path / "two-class.sweep.curves.png").stat().st_size > 10_000
+    assert (tmp_path / "two-class.sweep.decode_only.curves.png").stat().st_size > 10_000
 
 
 def test_a_promise_that_no_point_keeps_is_an_honest_negative(
