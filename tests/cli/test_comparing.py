@@ -264,7 +264,10 @@ def test_a_policy_without_a_plan_that_keeps_the_promises_is_left_out_of_all(
     assert code == 0
     assert "disaggregated" not in {cell["policy"] for cell in document["cells"]}
     (warning,) = [each for each in document["warnings"] if "left out disaggregated" in each]
-    assert "no plan keeps throughput with no decodes on prefilling GPUs" in warning
+    reason = (
+        "no plan keeps throughput with no decodes on prefilling GPUs, which disaggregated needs"
+    )
+    assert reason in warning
     code, document = gnr_json(capsys, file, "--policies", "disaggregated", "--gpus", "5", *QUICK)
     assert code == document["error"]["code"] == 1
     nobody = promising(tmp_path, 'kind = "throughput"\nat_least = 0.999')

@@ -1,6 +1,8 @@
 """The optima that a simulation is planned by and held against."""
 
 from collections.abc import Mapping
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from gnr.errors import InputError, NoOptimumError, Problem
@@ -8,6 +10,7 @@ from gnr.instance import Instance
 from gnr.models.steady_state import solve as solve_program
 from gnr.result import Solution
 from gnr.validation.policies.policy import Policy
+from gnr.validation.policies.routers import SOLO_FIRST
 
 ACCOUNTINGS = ("bundled", "separate")
 
@@ -18,9 +21,12 @@ def optimum(
     *,
     empty_decode_buffer: bool = False,
     disaggregated: bool = False,
+    policy: str | None = None,
     options: Mapping[str, Any] | None = None,
 ) -> Solution:
     """Return the optimum of `instance` under a pricing scheme; `options` go into its provenance.
+
+    `policy` is whose demands these are, for messages.
 
     Raises
     ------
@@ -49,11 +55,11 @@ def optimum(
         options=options,
     )
     if solution.status != "optimal":
-        raise NoOptimumError([_no_optimum(solution)])
+        raise NoOptimumError([_no_optimum(solution, policy)])
     return solution
 
 
-def _no_optimum(solution: Solution) -> Problem:
+def _no_optimum(solution: Solution, policy: str | None) -> Problem:
     """Return why there is no optimum: promises that nobody can keep, or an overload."""
     instance, conflict = solution.instance, solution.conflict
     if conflict is None:
@@ -68,13 +74,19 @@ def _no_optimum(solution: Solution) -> Problem:
     }
     asked = " and ".join(text for text, demanded in demands.items() if demanded)
     message = f"no plan keeps {' and '.join(conflict.promises)}" + f" with {asked}" * bool(asked)
+    other = ""
+    if asked and policy is not None:
+        message += f", which {policy} needs"
+        other = "take a policy without that need, as sli-aware-general, or "
     nearest = [
         f"{each.name} {each.words(each.nearest)}"
         for each in conflict.keepable
         if each.nearest is not None
     ]
     instead = f"promise {' or '.join(nearest)}" if nearest else "drop one of them"
-    return Problem("no-optimum", instance.name, "slis", message, f"{instead}; see `gnr solve`")
+    return Problem(
+        "no-optimum", instance.name, "slis", message, f"{other}{instead}; see `gnr solve`"
+    )
 
 
 def without_promises(instance: Instance) -> Instance:
@@ -99,13 +111,26 @@ def planning_optimum(instance: Instance, policy: Policy) -> Solution:
     """Return the optimum that `policy` plans by: its own program (Algorithm 1, step 1).
 
     The instance's promises and penalties are in it (eq. P49); its scheme is kept where the policy
-    can follow either.
+    can follow either. A buffer shared by all classes takes no notice of the plan: under promises it
+    is planned empty where that can be, as Algorithm 1 asks of a bundled plan.
     """
     own = instance.prices.scheme
     scheme = own if own in policy.objectives else policy.objectives[0]
-    return optimum(
-        instance,
-        scheme,
-        empty_decode_buffer=policy.empty_decode_buffer,
-        disaggregated=policy.disaggregated,
+    plan = partial(
+        optimum, instance, scheme, disaggregated=policy.disaggregated, policy=policy.name
     )
+    try:
+        found = plan(empty_decode_buffer=policy.empty_decode_buffer)
+    except NoOptimumError:
+        if instance.slis:
+            optimum(instance, scheme)  # where no policy has a plan, its demands are not the reason
+        raise
+    if instance.slis and scheme == "bundled" and policy.router is SOLO_FIRST and _queues(found):
+        with suppress(NoOptimumError):
+            return plan(empty_decode_buffer=True)
+    return found
+
+
+def _queues(solution: Solution) -> bool:
+    """Tell whether a plan keeps requests in the decode buffer."""
+    return any(each.decode_queue > 0 for each in solution.classes)
