@@ -16,6 +16,8 @@ from gnr.simulation_summary import (
     gathered_terms,
     interval_text,
     plain_value,
+    promise_advice,
+    worst_excess,
 )
 from gnr.survey import Survey
 from gnr.validation.ranking import ISOLATES
@@ -60,7 +62,22 @@ def summarize_comparison(result: Comparison) -> Any:
     lines += [Text(LEGEND + POOLED_LEGEND * pooled, style="dim"), Text()]
     lines += pair_tables(result.pairs, result.policies, result.conditions)
     lines += [Text(best_sentence(each, result.conditions), style="bold") for each in result.best]
-    return Group(*lines)
+    return Group(*lines, *_advice(result))
+
+
+def _advice(result: Comparison) -> list[Text]:
+    """Return what to do where no policy surely keeps all promises, in the largest such cluster."""
+    unkept = [
+        each
+        for each in result.best
+        if each.keeps_promises in ("no", "undecided") and each.best_keeping is None
+    ]
+    if not unkept:
+        return []
+    at = max(unkept, key=lambda each: each.gpus).condition
+    nearest = min(result.cells_at(at), key=worst_excess)
+    told = f"{place_of(at, result.conditions)}: {nearest.policy} comes nearest to all promises."
+    return [Text(told), *promise_advice(nearest)]
 
 
 def _cost_of_promises(result: Comparison, promised: float) -> str:

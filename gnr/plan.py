@@ -188,6 +188,7 @@ def make_plan(
         "mixed": (float(y_m.sum()), mixed_gpus * slots_beside_prefill),
         "solo": (float(y_s.sum()), (gpus - mixed_gpus) * int(rates.batch_slots)),
     }
+    remedy = _large_enough(mixed_gpus, float(x.sum()), float(y_s.sum()), int(rates.batch_slots))
     return Plan(
         objective=objective,
         promises=tuple(promises),
@@ -203,11 +204,24 @@ def make_plan(
         classes=classes,
         warnings=tuple(
             f"the plan for {gpus} GPUs wants {gpus * wanted:.1f} decodes on {group} GPUs, but "
-            f"there is room for {room}: the cluster is too small to follow it"
+            f"there is room for {room}: the cluster is too small to follow it{remedy}"
             for group, (wanted, room) in slots.items()
             if gpus * wanted > SHORT_OF_SLOTS * room
         ),
     )
+
+
+def _large_enough(mixed_gpus: int, prefill: float, solo_decode: float, batch_slots: int) -> str:
+    """Return from how many GPUs on rounding n x up to whole GPUs leaves enough solo slots.
+
+    That takes less than one GPU, so that (n (1 - x) - 1) B slots are there at least.
+    """
+    room = SHORT_OF_SLOTS * batch_slots
+    spare = room * (1 - prefill) - solo_decode
+    enough = room / spare if spare > 0 else math.inf
+    if enough > MOST_GPUS:
+        return ""
+    return f" (mixed GPUs are rounded up to {mixed_gpus}; {math.ceil(enough):,} GPUs are enough)"
 
 
 def price_index_ranks(prefill: Floats, marginal_value: Floats, reward: Floats) -> list[int | None]:

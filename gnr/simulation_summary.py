@@ -118,7 +118,65 @@ def _promise_table(result: Simulation) -> list[Any]:
         row = [bound_text(each), plain_value(each.planned), interval_text(each.measured)]
         row += [interval_text(each.served_only)] * served
         table.add_row(each.name, *row, KEPT[each.kept], each.unit)
-    return [table]
+    return [table, *_served_note(served), *promise_advice(result)]
+
+
+def _served_note(served: bool) -> list[Text]:
+    """Return what the column of the served requests is."""
+    if not served:
+        return []
+    note = "Served only: the same time over the requests that got that far, without those who left."
+    return [Text(note, style="dim")]
+
+
+def promise_advice(result: Simulation) -> list[Text]:
+    """Return what to do about hard promises that are not surely kept, a sentence for each."""
+    return [
+        Text(_advice(each, excess, result))
+        for each in result.promises
+        if each.kept in ("no", "undecided") and (excess := _excess(each)) is not None
+    ]
+
+
+def worst_excess(result: Simulation) -> float:
+    """Return the largest excess over a promise, interval included, as a share of its bound."""
+    known = [
+        excess / max(abs(each.promised or 0.0), abs(each.measured.mean), 1e-300)
+        for each in result.promises
+        if each.measured is not None and (excess := _excess(each)) is not None
+    ]
+    return max(known, default=math.inf)
+
+
+def _excess(promise: MeasuredPromise) -> float | None:
+    """Return by how much the wrong end of the interval is beyond a hard bound, if both exist."""
+    if promise.promised is None or promise.measured is None:
+        return None
+    beyond = promise.measured.mean - promise.promised
+    sign = 1.0 if promise.direction == "at_most" else -1.0
+    return sign * beyond + promise.measured.half_width
+
+
+def _advice(promise: MeasuredPromise, excess: float, result: Simulation) -> str:
+    """Return how a promise that is not surely kept can be.
+
+    The tighter promise moves the plan: from where it is now, or from the bound if that is
+    tighter still, by the excess.
+    """
+    bound = float(promise.promised or 0.0)
+    tightest = min if promise.direction == "at_most" else max
+    held = bound if promise.planned is None else tightest(bound, promise.planned)
+    tighter = held - excess if promise.direction == "at_most" else held + excess
+    ways = [f"take more than {result.gpus:,} GPUs"]
+    if 0 < tighter < math.inf:
+        setting = f"--set slis.{promise.name}.{promise.direction}={tighter:.4g}"
+        ways.insert(0, f"plan with {setting}, tighter by as much, and judge by {bound:.5g}")
+    if not result.policy.startswith("sli-aware"):
+        ways.insert(0, "take the policy sli-aware-general, which keeps the planned split")
+    if promise.kept == "undecided":
+        ways.insert(0, "add --replications")
+    state = "is broken" if promise.kept == "no" else "may be broken"
+    return f"{promise.name} {state}, by up to {excess:.2g} {promise.unit}: {', or '.join(ways)}."
 
 
 def bound_text(promise: MeasuredPromise) -> str:

@@ -518,7 +518,7 @@ def test_a_plan_too_small_for_its_groups_comes_with_a_warning(
 ) -> None:
     code, _, err = gnr(capsys, "solve", "two-class", "--gpus", "1")
     assert code == 0
-    assert "the cluster is too small to follow it" in err
+    assert "the cluster is too small to follow it (mixed GPUs are rounded up to 1; " in err
     assert "warning" not in gnr(capsys, "solve", "two-class", "--gpus", "500")[2]
 
 

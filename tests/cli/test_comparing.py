@@ -253,6 +253,13 @@ def test_promises_are_compared_policy_by_policy(
         "It breaks a promise; of those that keep them all disaggregated comes closest",
     ):  # fmt: skip
         assert words in " ".join(shown.split())
+    assert "comes nearest to all promises" not in shown
+    _, shown, _ = gnr(
+        capsys, file, "--policies", "gate-and-route,fcfs-route", "--gpus", "5", *QUICK
+    )
+    told = " ".join(shown.split())
+    assert "comes nearest to all promises. disaggregation is broken, by up to" in told
+    assert "take the policy sli-aware-general" in told
 
 
 def test_a_policy_without_a_plan_that_keeps_the_promises_is_left_out_of_all(
