@@ -5,7 +5,7 @@ import textwrap
 from collections.abc import Sequence
 from typing import Any
 
-from gnr.comparison import Comparison, Condition
+from gnr.comparison import Best, Comparison, Condition
 from gnr.comparison_summary import best_by_law, best_sentence, promise_sentence
 from gnr.instance import Instance
 from gnr.plots.convergence_plot import POLICY_COLOURS, TERM_COLOURS
@@ -50,12 +50,12 @@ def draw_gaps(instance: Instance, result: Comparison) -> Any:
         shown: dict[str, Any] = {}
         for place, (axes, condition) in enumerate(zip(panels, drawn, strict=True)):
             cells = {cell.policy: cell for cell in result.cells_at(condition)}
-            best = next(each.policy for each in result.best if each.condition == condition)
+            best = next(each for each in result.best if each.condition == condition)
             lay_out(axes, order, condition, names=place % PANELS_IN_A_ROW == 0)
+            _draw_promised(axes, result)
             for row, name in enumerate(order):
                 if name in cells:
-                    _draw_causes(axes, row, cells[name], shown, bold=name == best)
-            _draw_promised(axes, result)
+                    _draw_causes(axes, row, cells[name], shown, bold=name == _marked(best))
         share_axis(panels)
         headline(
             figure,
@@ -66,7 +66,7 @@ def draw_gaps(instance: Instance, result: Comparison) -> Any:
             "Dots: gap, 95 % interval. Bars: its causes (eq. D11); left of 0 counts against it. "
             + ("Bold: smallest gap. Shared random numbers sharpen the differences."
                if result.promised_revenue_rate is None
-               else "Dashed: the optimum with all promises."),
+               else "Dashed: the optimum with all promises. Bold: smallest gap that keeps them."),
         )  # fmt: skip
         figure.legend(
             [shown[name] for name in TERMS if name in shown],
@@ -146,8 +146,6 @@ def _draw_promise(
     promise = result.promises[k]
     lay_out(axes, order, drawn[-1], names=k % PANELS_IN_A_ROW == 0)
     axes.set_title(clipped(promise.name, 44), loc="left", fontsize=10.5, color=INK)
-    axes.set_xlabel(promise.unit, fontsize=9, color=INK)
-    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.lines[0].remove()  # no line at 0: it means nothing here
     reached = [each for each in (promise.promised, promise.planned) if each is not None]
     for row, name in enumerate(order):
@@ -176,6 +174,10 @@ def _draw_promise(
         end = high if promise.direction == "at_most" else low
         axes.axvspan(promise.promised, end, color=KEPT_COLOURS["no"], alpha=0.09, linewidth=0)
     axes.set_xlim(low, high)
+    small = promise.unit == "s" and max(reached) < 1
+    factor, unit = (1e3, "ms") if small else (1.0, promise.unit)
+    axes.set_xlabel(unit, fontsize=9, color=INK)
+    axes.xaxis.set_major_formatter(lambda value, _: f"{factor * value:g}")
 
 
 def _legend_of_promises(figure: Any, drawn: Sequence[Condition]) -> None:
@@ -260,6 +262,11 @@ def headline(figure: Any, title: str, *lines: str) -> None:
         figure.text(0.015, 1 - down / height, shown, fontsize=10, color=INK, va="center")
 
 
+def _marked(best: Best) -> str | None:
+    """Return the policy with the smallest gap, of those that keep all promises if there are any."""
+    return best.policy if best.keeps_promises is None else best.best_keeping
+
+
 def _draw_promised(axes: Any, result: Comparison) -> None:
     """Draw what the promises cost at best, as a gap; nothing without promises or plan."""
     if result.promised_revenue_rate is not None:
@@ -290,6 +297,7 @@ def _draw_causes(
         f"{gap:.2f} ±{half:.2f} %{verdict}", (max(right, gap + half), row), xytext=(5, 0),
         textcoords="offset points", va="center", fontsize=8, color=INK,
         weight="bold" if bold else "normal",
+        bbox={"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none"},
     )  # fmt: skip
     # Room for the label: its width in data depends on the scale, so extend by a share of it.
     label = 1.62 if verdict else 1.32
