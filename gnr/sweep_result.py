@@ -60,7 +60,7 @@ class Best(BaseModel):
     """Least and largest value among all that earn the same, by path."""
     at_end: tuple[str, ...]
     """Paths along which this is the end of the values and its neighbour earns less: the best may
-    lie beyond. Ends at 0 do not count."""
+    lie beyond. Token prices and ends at 0 do not count."""
 
 
 class Kink(BaseModel):

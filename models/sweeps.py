@@ -147,6 +147,8 @@ def _ends(axes: Sequence[Axis], worth: Floats, place: tuple[int, ...]) -> Iterat
     """Yield the paths along which the best point is at an end and the one beside it earns less."""
     for k, axis in enumerate(axes):
         last = len(axis.values) - 1
+        if axis.path in PRICE_PATHS:  # demand is fixed: a higher price always earns more
+            continue
         if place[k] not in (0, last) or not last or not axis.values[place[k]]:
             continue
         beside = list(place)

@@ -173,14 +173,16 @@ def _draw_revenue(axes: Any, frontier: Frontier, view: View) -> None:
         at = [factor * frontier.loosest.bound], [frontier.loosest.revenue_rate]
         axes.plot(*at, color=OPTIMUM, marker="D", markersize=6.5)
     axes.set_ylabel("best revenue, money/s per GPU", color=INK, fontsize=9)
-    axes.yaxis.set_label_coords(-0.17, 0.5)
+    _short_ticks(axes)
     if best > 0:
         shares = axes.secondary_yaxis(
             "right", functions=(lambda money: 100 * money / best, lambda part: part * best / 100)
         )
-        shares.yaxis.set_major_formatter(lambda value, _: f"{value:g} %")
+        shares.yaxis.set_major_formatter(
+            lambda value, _: f"{value:g} %" if value < 100 + 1e-6 else ""
+        )
         shares.spines["right"].set_visible(False)
-        shares.tick_params(labelsize=8, colors=FAINT)
+        shares.tick_params(labelsize=8, colors=FAINT, length=0)
 
 
 def _free_side(frontier: Frontier, view: View) -> tuple[float, float] | None:
@@ -210,4 +212,11 @@ def _draw_prices(axes: Any, frontier: Frontier, view: View) -> None:
     unit = view.measure.unit
     per = f"per {unit}" if len(unit) < 4 else "per unit"
     axes.set_ylabel(f"shadow price\nmoney/s {per}", color=INK, fontsize=9)
+    _short_ticks(axes)
+
+
+def _short_ticks(axes: Any) -> None:
+    """Write small and large money with one power of ten for all ticks, clear of the label."""
+    axes.ticklabel_format(axis="y", style="sci", scilimits=(-2, 4), useMathText=False)
+    axes.yaxis.get_offset_text().set(fontsize=8, color=INK, x=-0.26)
     axes.yaxis.set_label_coords(-0.17, 0.5)

@@ -9,6 +9,7 @@ from matplotlib.ticker import LogLocator, NullLocator
 from gnr.frontier_result import FrontierMap, wide
 from gnr.frontier_summary import SYMBOLS, Measure, measure
 from gnr.instance import Instance
+from gnr.plots.contours import label_contours
 from gnr.plots.palette import FAINT, IDLE, INK
 from gnr.plots.save import new_figure, one_line, plain_text
 
@@ -54,8 +55,6 @@ def _scale(axes: Any, result: FrontierMap, place: int, shown: Measure) -> None:
 
 def _fill(figure: Any, axes: Any, result: FrontierMap, factors: list[float]) -> Any:
     """Draw the contours, the grid, and hatches between points at which there is no plan."""
-    from matplotlib.patheffects import withStroke
-
     across, up = (
         factor * np.array(bounds) for factor, bounds in zip(factors, result.bounds, strict=True)
     )
@@ -80,18 +79,7 @@ def _fill(figure: Any, axes: Any, result: FrontierMap, factors: list[float]) -> 
             axes.contourf(across, up, nothing, [0.999, 2], colors="none", hatches=["///"])
     filled = axes.contourf(across, up, np.ma.masked_invalid(shares), LEVELS, cmap="YlGnBu_r")
     lines = axes.contour(*inner, LEVELS[1:-1], colors=INK, linewidths=0.6)
-    halo = [withStroke(linewidth=2.5, foreground="white")]
-    texts = axes.clabel(
-        lines, fmt=lambda level: f"{level:g} %", fontsize=8, colors=INK, inline=False
-    )
-    free: list[Any] = []
-    for text in texts:
-        text.set_path_effects(halo)
-        box = text.get_window_extent(figure.canvas.get_renderer()).padded(2)
-        if box.count_overlaps(free):
-            text.remove()
-        else:
-            free.append(box)
+    label_contours(figure, axes, lines, lambda level: f"{level:g} %")
     return filled
 
 

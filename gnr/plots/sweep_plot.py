@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.patheffects import withStroke
 
 from gnr.instance import Instance
+from gnr.plots.contours import label_contours
 from gnr.plots.palette import FAINT, INK
 from gnr.plots.save import new_figure, one_line, plain_text
 from gnr.sweep_result import Axis, Sweep
@@ -115,7 +116,7 @@ def _draw_curves(instance: Instance, result: Sweep) -> Any:
     for each in (axes, right):
         each.spines["top"].set_visible(False)
     lines = [*axes.get_legend_handles_labels()[0], *right.get_legend_handles_labels()[0]]
-    _legend(figure, lines, len(lines))
+    _legend(figure, lines, len(lines) if len(lines) < 6 else 3)
     _headline(figure, instance, result, f"Revenue and time per output token against {_name(axis)}")
     return figure
 
@@ -137,6 +138,11 @@ def _shade(axes: Any, result: Sweep) -> None:
             )  # fmt: skip
     for kink in changes:
         axes.axvline(kink, color=FAINT, linewidth=0.9, linestyle=(0, (2, 2)), zorder=1)
+    for start, end in _untrusted(result):
+        axes.axvspan(
+            start, end, facecolor="none", edgecolor=FAINT, hatch="///", linewidth=0, zorder=0.5,
+            label="not to be trusted: kappa < 1",
+        )  # fmt: skip
     axes.set_xlim(values[0], values[-1])
     for x in _threshold(result):
         axes.axvline(x, color=INK, linewidth=1, zorder=2)
@@ -155,6 +161,14 @@ def _threshold(result: Sweep) -> Iterator[float]:
         )
 
 
+def _untrusted(result: Sweep) -> list[tuple[float, float]]:
+    """Return the stretches of the only axis on which kappa is below 1."""
+    values = result.axes[0].values
+    ends = [values[0], *_threshold(result), values[-1]]
+    below = result.speed_ratio[0] < 1
+    return [span for k, span in enumerate(pairwise(ends)) if (k % 2 == 0) == below]
+
+
 def _draw_revenue(instance: Instance, result: Sweep) -> Any:
     segment = result.price_segment
     figure = new_figure(14 if segment else 9.5, 6.6)
@@ -164,12 +178,12 @@ def _draw_revenue(instance: Instance, result: Sweep) -> Any:
     revenue = result.array("revenue_rate").T
     image = axes.pcolormesh(*_edges(first, second), revenue, cmap="viridis", rasterized=True)
     figure.colorbar(image, cax=bar).set_label("revenue, money/s per GPU", color=INK)
+    _lay_out(axes, result)
     if np.nanmax(revenue) > np.nanmin(revenue):
         lines = axes.contour(
-            first.values, second.values, revenue, 8, colors="white", linewidths=0.7
+            first.values, second.values, revenue, 8, colors="white", linewidths=0.9
         )
-        axes.clabel(lines, fontsize=7.5, fmt="%g")
-    _lay_out(axes, result)
+        label_contours(figure, axes, lines, lambda level: f"{level:g}")
     handles = [*_draw_kappa(axes, result), *_draw_best(axes, result)]
     _legend(figure, handles, len(handles), 0.28 if segment else 0.47)
     if segment is not None:

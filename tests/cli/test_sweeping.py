@@ -59,6 +59,7 @@ def test_a_best_point_at_the_end_of_its_range_is_flagged(
     assert "This is the end of gpu.batch_slots: more may be earned" in told("gpu.batch_slots=4:8")
     assert "This is the end" not in told("gpu.batch_slots=30,40,50,3000,4000"), "flat there"
     assert "This is the end" not in told("gpu.chunk_tokens=64,256,8192")
+    assert "This is the end" not in told("prices.prompt_token=0.1,0.2"), "at fixed demand"
 
 
 def test_sweeps_of_different_parameters_do_not_overwrite_each_other(tmp_path: Path) -> None:
