@@ -109,7 +109,7 @@ cases = (
 )
 
 
-@settings(max_examples=12, deadline=None, derandomize=True)
+@settings(max_examples=6, deadline=None, derandomize=True)
 @given(*cases)
 def test_conflict_is_irreducible_and_its_ways_out_are_the_nearest(
     seed: int, regime: str, scheme: str

@@ -71,7 +71,7 @@ def values_along(path: list[Instance]) -> list[float]:
     return [-np.inf if np.isnan(each) else each for each in found]
 
 
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=15, deadline=None, derandomize=True)
 @given(walks)
 def test_kept_program_finds_what_a_fresh_one_finds(path: list[Instance]) -> None:
     expected = [fresh_value(instance) for instance in path]
