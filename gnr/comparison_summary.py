@@ -291,6 +291,7 @@ def _cells_table(result: Comparison, condition: Condition) -> Table:
             "KV",
         ],
     )
+    table.collapse_padding, table.pad_edge = True, False  # else too wide for 120 characters
     for cell, shares in zip(cells, terms, strict=True):
         table.add_row(
             cell.policy,
@@ -362,5 +363,8 @@ def summary_table(title: str, first: str, columns: Sequence[str]) -> Table:
     table = Table(title=title, box=box.SIMPLE, title_justify="left", title_style="italic")
     table.add_column(first, no_wrap=True)
     for column in columns:
-        table.add_column(column, justify="right", no_wrap="\n" not in column)
+        wraps = "\n" in column  # over lines, so that no digit is cut off
+        table.add_column(
+            column, justify="right", no_wrap=not wraps, overflow="fold" if wraps else "ellipsis"
+        )
     return table

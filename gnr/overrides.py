@@ -36,15 +36,35 @@ def apply_override(data: dict[str, Any], override: str) -> dict[str, Any]:
     option = f"--set {override}"
     path, equals, text = override.partition("=")
     if not equals or not path.strip() or not text.strip() or "\n" in override:
-        raise _error(
-            "set-syntax", f"--set {override}", "must be path=value", "as in gpu.batch_slots=32"
-        )
+        raise _error("set-syntax", option, "must be path=value", "as in gpu.batch_slots=32")
+    return with_value(data, path, _parse_value(text.strip(), option), option)
+
+
+def with_value(data: dict[str, Any], path: str, value: Any, option: str) -> dict[str, Any]:
+    """Return a copy of the raw instance `data` with another value at `path`.
+
+    Parameters
+    ----------
+    data
+        The parsed file.
+    path
+        As in `apply_override`.
+    value
+        As TOML would give it.
+    option
+        What the user typed, for messages.
+
+    Raises
+    ------
+    InputError
+        If the path leads nowhere.
+    """
     changed = copy.deepcopy(data)
     *inner, last = locate(data, path, option)
     node: Any = changed
     for key in inner:
         node = node[key]
-    node[last] = _parse_value(text.strip(), option)
+    node[last] = value
     return changed
 
 

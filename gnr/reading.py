@@ -12,7 +12,7 @@ from typing import Any
 from gnr.checks import problems_in
 from gnr.errors import InputError, Problem
 from gnr.instance import Instance
-from gnr.overrides import apply_override
+from gnr.overrides import apply_override, with_value
 from gnr.schema_errors import show, suggest
 
 FILE_CHECKS = (
@@ -24,9 +24,12 @@ FILE_CHECKS = (
 )
 """Identifiers of the checks made before the content of a file is looked at."""
 
+Overrides = Iterable[str] | Mapping[str, Any]
+"""Changes made before the checks: texts ``path=value`` as on the command line, or by path."""
 
-def load(source: str | Path, overrides: Iterable[str] = ()) -> Instance:
-    """Return the instance that `source` names, with ``path=value`` overrides applied.
+
+def load(source: str | Path, overrides: Overrides = ()) -> Instance:
+    """Return the instance that `source` names, with overrides applied.
 
     Parameters
     ----------
@@ -34,7 +37,8 @@ def load(source: str | Path, overrides: Iterable[str] = ()) -> Instance:
         Name of a shipped instance, or a path: a text with a separator or ending in ``.toml``.
     overrides
         One change or several, such as ``gpu.batch_slots=32`` or
-        ``classes.decode-heavy.arrival_rate=0.7`` (class by name or index), made before the checks.
+        ``classes.decode-heavy.arrival_rate=0.7`` (class by name or index), made before the checks;
+        or values by path, such as ``{"gpu.batch_slots": 32}``.
 
     Raises
     ------
@@ -45,7 +49,7 @@ def load(source: str | Path, overrides: Iterable[str] = ()) -> Instance:
     return build(data, file, overrides)
 
 
-def build(data: Mapping[str, Any], file: str, overrides: Iterable[str] = ()) -> Instance:
+def build(data: Mapping[str, Any], file: str, overrides: Overrides = ()) -> Instance:
     """Return the instance of parsed TOML `data`; `file` names it in messages.
 
     Raises
@@ -54,8 +58,12 @@ def build(data: Mapping[str, Any], file: str, overrides: Iterable[str] = ()) -> 
         With every fault found.
     """
     changed = dict(data)
-    for override in [overrides] if isinstance(overrides, str) else overrides:
-        changed = apply_override(changed, override)
+    if isinstance(overrides, Mapping):
+        for path, value in overrides.items():
+            changed = with_value(changed, path, value, f"override {path}")
+    else:
+        for override in [overrides] if isinstance(overrides, str) else overrides:
+            changed = apply_override(changed, override)
     problems = problems_in(changed, file)
     if problems:
         raise InputError(problems)

@@ -1,6 +1,7 @@
 """The terminal summaries of `gnr simulate` and `gnr converge`."""
 
 import math
+import shlex
 from collections.abc import Sequence
 from typing import Any
 
@@ -169,8 +170,8 @@ def _advice(promise: MeasuredPromise, excess: float, result: Simulation) -> str:
     tighter = held - excess if promise.direction == "at_most" else held + excess
     ways = [f"take more than {result.gpus:,} GPUs"]
     if 0 < tighter < math.inf:
-        setting = f"--set slis.{promise.name}.{promise.direction}={tighter:.4g}"
-        ways.insert(0, f"plan with {setting}, tighter by as much, and judge by {bound:.5g}")
+        setting = shlex.quote(f"slis.{promise.name}.{promise.direction}={tighter:.4g}")
+        ways.insert(0, f"plan with --set {setting}, tighter by as much, and judge by {bound:.5g}")
     if not result.policy.startswith("sli-aware"):
         ways.insert(0, "take the policy sli-aware-general, which keeps the planned split")
     if promise.kept == "undecided":

@@ -10,8 +10,10 @@ decodes. At 20 GPUs ceil(17.6) = 18 are mixed; 2 * 32 * 1.05 = 67.2 < 76.8. At m
 """
 
 import pytest
+from rich.console import Console
 
 import gnr
+from gnr.comparison_summary import summary_table
 from gnr.plan import Occupancy, make_plan
 from gnr.rates import rates_of
 from gnr.simulation import Estimate, MeasuredPromise, Simulation
@@ -58,6 +60,15 @@ def test_a_bound_that_cannot_be_tighter_is_not_proposed() -> None:
 def test_the_worst_excess_is_a_share_of_what_was_promised_or_measured() -> None:
     assert worst_excess(run(measured("at_most", 1.0, 1.0, 2.0, 0.2))) == pytest.approx(0.6)
     assert worst_excess(run(measured("at_least", 1.0, 1.0, 0.5, 0.1))) == pytest.approx(0.6)
+
+
+def test_a_narrow_table_cuts_off_no_digit() -> None:
+    table = summary_table("", "policy", ["gap", "left,\nall"])
+    table.add_row("price-index-token-mean", "12.34% ±0.12%", "12.74%")
+    console = Console(width=46)
+    with console.capture() as shown:
+        console.print(table)
+    assert "…" not in shown.get()
 
 
 def warnings(gpus: int) -> tuple[str, ...]:

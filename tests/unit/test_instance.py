@@ -68,6 +68,16 @@ def test_override_by_path_class_name_and_index(data: dict[str, Any]) -> None:
     assert data["gpu"]["batch_slots"] == 16, "the original is left alone"
 
 
+def test_overrides_may_be_values_by_path(data: dict[str, Any]) -> None:
+    """The way of a program: no text is made of a number to be read back."""
+    changed = build(data, "x", {"gpu.batch_slots": 32, "classes.prefill-heavy.arrival_rate": 1 / 3})
+    assert (changed.gpu.batch_slots, changed.classes[1].arrival_rate) == (32, 1 / 3)
+    assert load("two-class", {"notes": "a = b"}).notes == "a = b"
+    assert data["gpu"]["batch_slots"] == 16, "the original is left alone"
+    with pytest.raises(InputError, match=r"override gpu\.nope\.x: there is no table 'nope'"):
+        build(data, "x", {"gpu.nope.x": 1})
+
+
 def test_override_finds_a_class_with_dots_in_its_name(data: dict[str, Any]) -> None:
     data["classes"][0]["name"] = "v1.2"
     data["classes"][1]["name"] = "v1"
