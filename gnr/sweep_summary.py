@@ -126,11 +126,11 @@ def price_sentences(segment: PriceSegment) -> list[str]:
         return [shape, "A ratio between the ends earns more than both: this contradicts (D6)."]
     return [
         shape,
-        f"So at fixed demand it is best to put {segment.best_at}, whatever the sum, and no ratio "
-        "in between is best: revenue is convex and homogeneous in the two prices (D6; no point "
-        f"lies above the chord of its neighbours by more than {segment.largest_dent:.1e} of the "
-        "best). What keeps prices in between is demand that answers to them, and that is not "
-        "modelled.",
+        f"So at fixed demand it is best to put {segment.best_at}, whatever the sum. The paper's "
+        "claim that one ratio in between is best is refuted: revenue is convex and homogeneous in "
+        "the two prices (D6; no point lies above the chord of its neighbours by more than "
+        f"{segment.largest_dent:.1e} of the best). What keeps prices in between is demand that "
+        "answers to them, and that is not modelled.",
     ]
 
 
