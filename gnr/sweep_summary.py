@@ -128,8 +128,9 @@ def price_sentences(segment: PriceSegment) -> list[str]:
         shape,
         f"So at fixed demand it is best to put {segment.best_at}, whatever the sum. The paper's "
         "claim that one ratio in between is best is refuted: revenue is convex and homogeneous in "
-        "the two prices (D6; no point lies above the chord of its neighbours by more than "
-        f"{segment.largest_dent:.1e} of the best). What keeps prices in between is demand that "
+        "the two prices (D6).",
+        "No point lies above the chord of its neighbours by more than "
+        f"{segment.largest_dent:.1e} of the best. What keeps prices in between is demand that "
         "answers to them, and that is not modelled.",
     ]
 

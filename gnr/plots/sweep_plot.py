@@ -214,7 +214,7 @@ def _draw_segment(figure: Any, axes: Any, result: Sweep) -> None:
         each.set_xlim(0.0, segment.total)
         for side in ("top", "right"):
             each.spines[side].set_visible(False)
-    words = fill(price_sentences(segment)[-1], 68)
+    words = fill(price_sentences(segment)[1], 68)
     figure.text(0.62, 0.8, words, fontsize=9, color=INK, va="top")
 
 
