@@ -75,7 +75,9 @@ def test_a_map_of_prices_refutes_the_best_ratio_and_writes_pictures_and_arrays(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(["sweep", "two-class", *PRICES, "--out", str(tmp_path)]) == 0
-    assert "claim that one ratio in between is best is refuted" in " ".join(capsys.readouterr().out.split())
+    assert "claim that one ratio in between is best is refuted" in " ".join(
+        capsys.readouterr().out.split()
+    )
     kinds = {f"{kind}.{suffix}" for kind in ("revenue", "binding") for suffix in ("png", "svg")}
     stem = "two-class.sweep.prompt_token-output_token"
     names = {path.name for path in tmp_path.iterdir()}

@@ -4,7 +4,9 @@ The measured indicator must lie within the promise with its whole 95 % interval,
 the best revenue under the promise. `tests/benchmarks/promised_policies.py` runs ten instances.
 """
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,6 +26,9 @@ def cell(policy: str, kind: Kind, number: int, gpus: int, **faults: Any) -> Show
     which: Promised = promised(number, kind)
     cluster: Case = which.cluster(policy, gpus).with_rules(**faults)
     return shown(which, cluster, LANES, GPU_SECONDS / gpus)
+
+
+RESULTS = Path(__file__).parents[1] / "benchmarks" / "results"
 
 
 def told(name: str, cells: list[Shown]) -> Iterator[str]:
@@ -81,3 +86,16 @@ def test_all_slots_beside_prefills_break_a_promised_token_mean() -> None:
     full = np.array([rules.slots - 1, rules.slots])
     found = cell(TOKEN_MEAN, "token_tpot", 1, 20, decode_slots=full, roomier_gpus=0)
     assert found.excess - found.excess_half_width > 0.01
+
+
+def test_kept_figures_of_ten_instances_are_what_is_claimed() -> None:
+    """Algorithm 11 within its limits, the static rankings beside it; of the last run kept."""
+    latest = max(RESULTS.glob("promised-policies-*.json"))
+    rows = json.loads(latest.read_text())["mean_tpot"]["summary"]
+    for gpus, most in ((20, 2.0), (100, 1.0)):
+        at = {row["policy"]: row for row in rows if row["gpus"] == gpus}
+        assert at[CAPPED]["kept"] == "10 of 10"
+        assert at[CAPPED]["worst_excess_with_half_width"] <= 0
+        assert at[CAPPED]["mean_gap"] <= most
+        for static in ("static ranking, most output first", "static ranking, least first"):
+            assert at[static]["mean_gap"] > 4 * at[CAPPED]["mean_gap"]
