@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
 from typing import Any, Literal
 
@@ -48,6 +48,7 @@ def frontier(
     *,
     low: float | None = None,
     high: float | None = None,
+    progress: Callable[[float], None] = lambda _: None,
     options: Mapping[str, Any] | None = None,
 ) -> Frontier:
     """Return the best revenue of an instance as a function of the bound of one promise.
@@ -65,6 +66,8 @@ def frontier(
     low, high
         Ends of the range of bounds; by default from the tightest promise that can be kept to the
         one that costs nothing.
+    progress
+        Called with the share of the work that is done, about: tracing is a half, solving the rest.
     options
         Options to write into the provenance.
 
@@ -80,7 +83,7 @@ def frontier(
         if end is not None and not math.isfinite(end):
             raise InputError([Problem("frontier", option, "", f"must be finite, got {end}")])
     moving = moving_promise(instance, sli)
-    found = course(moving, low, high)
+    found = course(moving, low, high, lambda share: progress(share / 2))
     if not found.pieces:
         best = f"{'less' if moving.direction == 'at_most' else 'more'} than"
         raise no_optimum(
@@ -89,7 +92,7 @@ def frontier(
             "the range asked for holds nothing else",
             "move --from and --to",
         )
-    breakpoints = tuple(_breakpoints(moving, found))
+    breakpoints = tuple(_breakpoints(moving, found, progress))
     return Frontier(
         instance=instance.name,
         scheme=instance.prices.scheme,
@@ -173,7 +176,9 @@ def _solved(instance: Instance, place: int) -> tuple[Status, float | None, float
     return found.status, program.revenue(found.point), found.prices[place]
 
 
-def _breakpoints(moving: MovingPromise, found: Course) -> Iterator[Breakpoint]:
+def _breakpoints(
+    moving: MovingPromise, found: Course, progress: Callable[[float], None]
+) -> Iterator[Breakpoint]:
     """Yield the ends of all pieces, each with a solve on both sides."""
     pieces = found.pieces
     bounds = [pieces[0].low, *(each.high for each in pieces if each.low < each.high)]
@@ -196,6 +201,7 @@ def _breakpoints(moving: MovingPromise, found: Course) -> Iterator[Breakpoint]:
             agrees=all(each.agrees for each in sides if each is not None),
             classes=_plan(moving.instance, vertex),
         )
+        progress((1 + (k + 1) / len(bounds)) / 2)
 
 
 def _beside(

@@ -1,7 +1,7 @@
 """One promise of an instance whose bound moves: what is asked for, and its exact course."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
@@ -202,10 +202,16 @@ def _faults(instance: Instance, sli: Sli) -> Iterator[tuple[str, str]]:
         yield f"{len(instance.classes)} classes are too many", f"at most {MOST_CLASSES}"
 
 
-def course(moving: MovingPromise, low: float | None = None, high: float | None = None) -> Course:
+def course(
+    moving: MovingPromise,
+    low: float | None = None,
+    high: float | None = None,
+    progress: Callable[[float], None] = lambda _: None,
+) -> Course:
     """Return the exact best value against the bound, between two bounds if these are given.
 
     By default from the tightest bound that can be kept to the one at which it stops to cost.
+    `progress` is called with the share of the bounds that is done.
 
     Raises
     ------
@@ -242,7 +248,7 @@ def course(moving: MovingPromise, low: float | None = None, high: float | None =
         first = max(exact(low), tight) if upwards else _in_file(moving, exact(low))
     if high is not None:
         last = _in_file(moving, exact(high)) if upwards else min(exact(high), tight)
-    pieces = trace(program, first, last, top.basis) if first <= last else ()
+    pieces = trace(program, first, last, top.basis, progress) if first <= last else ()
     return Course(best.value, top.value, tight, least.value, beyond, loose, pieces)
 
 

@@ -7,7 +7,7 @@ and the value are quotients of affine functions of :math:`\eta` with one common 
 affine functions: all breakpoints are exact fractions, and none can be missed.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TypeVar
@@ -133,7 +133,11 @@ def tightest(program: ParametricProgram, start: Iterable[str] = ()) -> Fraction 
 
 
 def trace(
-    program: ParametricProgram, low: Fraction, high: Fraction, start: Iterable[str] = ()
+    program: ParametricProgram,
+    low: Fraction,
+    high: Fraction,
+    start: Iterable[str] = (),
+    progress: Callable[[float], None] = lambda _: None,
 ) -> tuple[Piece, ...]:
     """Return the pieces of the best value from `low` to `high`, all of which must be feasible.
 
@@ -141,7 +145,8 @@ def trace(
 
     Every basis met covers an interval, and the gaps it leaves on both sides are looked at in turn.
     A basis that is optimal at a single parameter, of which there are finitely many, only splits
-    its gap. `start` is a basis to begin from, any will do.
+    its gap. `start` is a basis to begin from, any will do; `progress` is called with the share of
+    the range that is done.
     """
     if low == high:
         return (_Basis(program, low, start).piece(low, high),)
@@ -153,6 +158,7 @@ def trace(
         if first < last:
             pieces.append(basis.piece(first, last))
         gaps += [(*gap, basis.names) for gap in ((left, first), (last, right)) if gap[0] < gap[1]]
+        progress(1.0 - float(sum(gap[1] - gap[0] for gap in gaps) / (high - low)))
     return tuple(_merged(sorted(pieces, key=lambda piece: piece.low)))
 
 

@@ -1,6 +1,6 @@
 """``gnr frontier``: the best revenue against a promise, or against two."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -60,14 +60,19 @@ def frontier(
     _refuse_unknown(chosen, instances, loaded)
     results: list[Any] = []
     for source, instance in zip(instances, loaded, strict=True):
+        found: list[Any] = []
         with told_of(source):
             if map_:
-                found = [_map(instance, chosen[0], chosen[1], points, set_ or [])]
+                traced = _map(instance, chosen[0], chosen[1], points, set_ or [])
             else:
-                found = _frontiers(instance, chosen, low, high, set_ or [])
+                traced = _frontiers(instance, chosen, low, high, set_ or [])
+            for each in traced:
+                found.append(each)
+                if out is not None:
+                    note(f"wrote {each.write(out)}")
         results += found
         if out is not None:
-            _write(instance, found, out, map_)
+            _draw(instance, found, out, map_)
     for result in results:
         for warning in result.warnings:
             note(f"warning: {result.instance}: {warning}")
@@ -113,21 +118,35 @@ def _frontiers(
     low: float | None,
     high: float | None,
     overrides: Sequence[str],
-) -> list[Any]:
+) -> Iterator[Any]:
+    """Yield one after the other, so that what is finished can be written."""
+    from gnr.cli.progress import progress_of_events
     from gnr.models.frontiers import frontier as trace
 
-    return [
-        trace(instance, each, low=low, high=high, options={"set": list(overrides)})
-        for each in chosen
-    ]
+    with progress_of_events(f"{instance.name}, frontiers", len(chosen), "frontiers") as progress:
+        for done, each in enumerate(chosen):
+
+            def share_done(share: float, done: int = done) -> None:
+                progress(done + share)
+
+            yield trace(
+                instance,
+                each,
+                low=low,
+                high=high,
+                progress=share_done,
+                options={"set": list(overrides)},
+            )
 
 
-def _map(instance: Any, first: str, second: str, points: int, overrides: Sequence[str]) -> Any:
+def _map(
+    instance: Any, first: str, second: str, points: int, overrides: Sequence[str]
+) -> Iterator[Any]:
     from gnr.cli.progress import progress_of_events
     from gnr.models.promise_map import frontier_map
 
     with progress_of_events(f"{instance.name}, map", points, "rows") as progress:
-        return frontier_map(
+        yield frontier_map(
             instance,
             first,
             second,
@@ -137,12 +156,10 @@ def _map(instance: Any, first: str, second: str, points: int, overrides: Sequenc
         )
 
 
-def _write(instance: Any, found: Sequence[Any], folder: Path, map_: bool) -> None:
+def _draw(instance: Any, found: Sequence[Any], folder: Path, map_: bool) -> None:
     from gnr.plots.save import save_figure
     from gnr.provenance import origin
 
-    for each in found:
-        note(f"wrote {each.write(folder)}")
     if map_:
         from gnr.plots.map_plot import draw_map
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import gnr
+from gnr.arrays import Floats
 from gnr.instance import Sli
 from gnr.models.point import Point
 from gnr.rates import rates_of
@@ -44,7 +45,10 @@ def test_a_run_without_a_value_decides_nothing() -> None:
     assert verdict(np.array([1.0, 1.0, np.nan]), "at_most", 5.0) == "undecided"
 
 
-def measured(**entry: object) -> MeasuredPromise:
+PREFILL = np.array([[0.25, 0.25], [0.5, 0.75]])
+
+
+def measured(prefill: Floats = PREFILL, **entry: object) -> MeasuredPromise:
     """Return one promise on `two-class` in two runs written by hand.
 
     Prefill (0.25, 0.5) and (0.25, 0.75), solo decode (6, 2) and (6, 6), mixed decode and decode
@@ -54,7 +58,7 @@ def measured(**entry: object) -> MeasuredPromise:
     instance = instance.model_copy(update={"slis": (Sli.model_validate(entry),)})
     none, one = np.zeros((2, 2)), np.ones((2, 2))
     averages = Measures(
-        prefill=np.array([[0.25, 0.25], [0.5, 0.75]]),
+        prefill=prefill,
         mixed_decode=none,
         solo_decode=np.array([[6.0, 6.0], [2.0, 6.0]]),
         prefill_queue=np.array([[0.25, 0.75], [0.0, 0.0]]),
@@ -102,6 +106,23 @@ def test_a_mean_time_counts_completions_as_rate_times_occupancy() -> None:
     whole = measured(kind="mean_ttft", at_most=1.0).served_only
     assert whole is not None
     assert (whole.mean, whole.half_width) == (4.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("started", "kept"),
+    [((0.0, 0.0), "no"), ((0.25, 0.0), "undecided")],
+)
+def test_a_class_that_waits_and_is_never_started_breaks_its_promise(
+    started: tuple[float, float], kept: str
+) -> None:
+    """Its queue is 0.25 and 0.75 and its wait, queue / 0, infinite; in one run of two, who knows.
+
+    The other class has neither queue nor starts: 0/0 breaks nothing.
+    """
+    prefill = np.array([started, (0.0, 0.0)])
+    promise = {"kind": "mean_wait", "at_most": 1e9}
+    assert measured(prefill, **promise, **{"class": "decode-heavy"}).kept == kept
+    assert measured(prefill, **promise, **{"class": "prefill-heavy"}).kept == "undecided"
 
 
 def test_a_penalty_is_measured_and_not_judged() -> None:

@@ -327,3 +327,28 @@ def test_bounds_beyond_all_reason_are_traced(capsys: pytest.CaptureFixture[str])
     assert code == 0
     assert [piece["shape"] for piece in document["pieces"]] == ["flat"]
     assert document["pieces"][0]["revenue_to"] == pytest.approx(297.7031698642446, rel=1e-12)
+
+
+def test_interrupted_keeps_the_frontiers_that_are_done(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    traced = frontiers.frontier
+
+    def once(instance: Any, sli: str, **options: Any) -> Any:
+        if sli != "mean_tpot":
+            raise KeyboardInterrupt
+        return traced(instance, sli, **options)
+
+    monkeypatch.setattr(frontiers, "frontier", once)
+    slis = ("--sli", "mean_tpot", "--sli", "prefill_fairness")
+    code, _, err = gnr(capsys, "two-class", *slis, "--out", str(tmp_path))
+    assert code == 130
+    assert [path.name for path in tmp_path.iterdir()] == ["two-class.frontier.mean_tpot.json"]
+    assert "two-class.frontier.mean_tpot.json" in err
+
+
+def test_the_share_done_grows_to_all() -> None:
+    shares: list[float] = []
+    frontiers.frontier(load("two-class"), "mean_tpot", progress=shares.append)
+    assert shares == sorted(shares)
+    assert 0 < shares[0] < 0.5 < shares[-1] == 1

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
@@ -56,6 +57,7 @@ def _measured(
     lanes = averages.prefill.shape[-1]
     found = promise.indicator.at(promise.scope, averages)
     values = np.broadcast_to(np.asarray(found, dtype=float), (lanes,))
+    values = np.where(_starved(promise, averages), np.inf, values)
     at_plan = promise.value(planned)
     served = latencies.get(SERVED_ONLY.get(promise.sli.kind, ""))
     owner = promise.scope.owner
@@ -73,11 +75,23 @@ def _measured(
     )
 
 
+def _starved(promise: Promise, averages: Measures) -> Any:
+    """Return in which runs the indicator is N/0 with N > 0, as the wait of a class never served."""
+    form = promise.form
+    if form.auxiliaries or form.constant_denominator:
+        return False
+    return (form.denominator.at(averages) <= 0) & (form.numerator.at(averages) > 0)
+
+
 def verdict(values: Floats, direction: str, bound: float) -> Kept:
     """Return whether the mean of the samples keeps a bound, by its interval.
 
-    `values` have shape ``(replications,)``; one that is not finite decides nothing.
+    `values` have shape ``(replications,)``; one that is infinite breaks a bound from above but
+    says nothing of the others, and nan decides nothing.
     """
+    if not np.isfinite(values).all():
+        broken = values > bound if direction == "at_most" else values < bound
+        return "no" if broken.all() else "undecided"
     mean, half_width = t_interval(values, CONFIDENCE)
     sign = 1.0 if direction == "at_most" else -1.0
     if sign * mean + half_width <= sign * bound:
