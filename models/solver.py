@@ -284,8 +284,16 @@ def _call_pyomo(solver: Any, model: Any, presolve: str) -> Any:
     )
 
 
+class _Quiet(highspy.Highs):
+    """HiGHS without a word: its constructor enables callbacks, which prints a banner."""
+
+    def enableCallbacks(self) -> None:  # noqa: N802 (the name is of HiGHS)
+        self.silent()
+        super().enableCallbacks()  # type: ignore[no-untyped-call]
+
+
 def _new_highs(large: bool) -> Any:
-    solver: Any = highspy.Highs()  # type: ignore[no-untyped-call]
+    solver: Any = _Quiet()  # type: ignore[no-untyped-call]
     solver.silent()
     solver.setOptionValue("threads", 1)
     solver.setOptionValue("primal_feasibility_tolerance", TOLERANCE)

@@ -435,6 +435,14 @@ def test_the_installed_command_runs_anywhere(tmp_path: Path) -> None:
     assert json.loads(done.stdout)["status"] == "optimal"
 
 
+def test_the_solver_says_nothing_before_the_json() -> None:
+    """HiGHS prints a banner as soon as it is made, into a buffer that only a process empties."""
+    sweep = ["sweep", "two-class-promises", "--vary", "gpu.batch_slots=8:10", "--json"]
+    command = Path(sys.executable).with_name("gnr")
+    done = subprocess.run([command, *sweep], capture_output=True, check=True)
+    assert json.loads(done.stdout)["instance"] == "two-class-promises"
+
+
 def test_a_closed_pipe_is_no_error() -> None:
     command = Path(sys.executable).with_name("gnr")
     done = subprocess.run(
