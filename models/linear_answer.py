@@ -17,6 +17,10 @@ NOTICEABLE = 1e-7
 """Reduced cost or multiplier, relative to its magnitude, that counts as more than rounding."""
 
 
+NOTHING = 1e-13
+"""Share of the most that a column can be up to which it is 0 but for rounding."""
+
+
 @dataclass(frozen=True)
 class Answer:
     """A point and multipliers of a program, with a bound on their error.
@@ -75,9 +79,12 @@ def answer(program: Matrices, outcome: Outcome, largest: Floats | float) -> Answ
     """Return the answer of the solver with a bound on its error, found without the solver.
 
     `largest` are upper bounds of the columns, shape ``(columns,)``, that every feasible point
-    keeps: a violated dual constraint hides at most its violation times that.
+    keeps: a violated dual constraint hides at most its violation times that, and a column that is
+    as good as 0 against it is taken for 0. Else a row in which all are rounding would be judged by
+    the size of that.
     """
     values = np.array([outcome.values.get(column, 0.0) for column in program.columns])
+    values = np.where(np.abs(values) <= NOTHING * largest, 0.0, values)
     duals = np.array([outcome.duals.get(row, 0.0) for row in program.rows])
     error, bound = _errors(program, values, duals, largest)
     return Answer(program, values, duals, error, bound)

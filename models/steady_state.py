@@ -226,11 +226,15 @@ def _no_multipliers(rates: Rates) -> Multipliers:
 
 
 def _reported_point(model: Any, outcome: Outcome, instance: Instance, program: Program) -> Point:
-    """Return the optimum that is reported, whatever vertex the solver chose (10.1(d))."""
+    """Return the optimum that is reported, whatever vertex the solver chose (10.1(d)).
+
+    A solver that breaks down may return occupancies far below 0: at 0 they are none, and what is
+    then missing in the balances is noticed.
+    """
     rates, count = program.rates, program.rates.classes
     point = Point(
         *(
-            outcome.primal(variable, count)
+            np.maximum(outcome.primal(variable, count), 0.0)
             for variable in (
                 model.prefill_occupancy,
                 model.mixed_decode_occupancy,
