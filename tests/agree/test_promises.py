@@ -306,28 +306,3 @@ def test_full_fairness_of_the_base_instance(kind: str, value: float, cost: float
     assert expected == pytest.approx(value, abs=5e-5)
     assert solution.revenue_rate == pytest.approx(expected, rel=RELATIVE)
     assert 1 - expected / best == pytest.approx(cost, abs=5e-4)
-
-
-def test_a_class_that_nobody_serves_does_not_make_rounding_look_like_error() -> None:
-    """Its rows hold only numbers of 1e-15, of which any difference is as large as they are."""
-    lengths = {"c0": (300, 400, 0.099, 0.05), "c1": (1000, 100, 0.26, 0.05),
-               "c2": (3000, 400, 0.074, 0.1), "c3": (1000, 100, 3.429, 0.1)}  # fmt: skip
-    times = {"base": 0.0174, "per_chunk_token": 6.2e-5, "decode_only": 0.017806666666666665}
-    fields = ("prompt_tokens", "output_tokens", "arrival_rate", "patience_rate")
-    data = {
-        "schema_version": 1, "name": "starved", "title": "t", "source": "s",
-        "gpu": {"batch_slots": 32, "chunk_tokens": 64, "iteration_time": times},
-        "prices": {"scheme": "separate", "prompt_token": 0.1, "output_token": 0.2},
-        "classes": [{"name": name, **dict(zip(fields, given, strict=True))}
-                    for name, given in lengths.items()],
-    }  # fmt: skip
-    pledges = [
-        Pledge("token_tpot", 0.021268, 1),
-        Pledge("throughput", 3.0588, at_least=True),
-        Pledge("mean_tpot", 0.021368108021754404),
-    ]
-    found = promised(data, pledges)
-    assert found.status == "optimal"
-    assert found.revenue_rate == pytest.approx(979718201 / 2671000, rel=1e-9)
-    expected = promises_oracle.solve(data, "separate", pledges)
-    assert found.revenue_rate == pytest.approx(expected.value, rel=1e-8)
