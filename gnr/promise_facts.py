@@ -35,8 +35,8 @@ def promised(promise: PlannedPromise) -> str:
 
 
 def price_sentences(solution: Solution) -> list[str]:
-    """Return what a looser promise would earn, where it would, and what penalties come to."""
-    told = []
+    """Return what a looser promise would earn at first, and what penalties come to."""
+    told, sloped = [], False
     for each in solution.promises:
         if each.bound is None:
             weight = f"{money(each.penalty)} money/s per GPU ({money(each.penalty * HOUR)} per"
@@ -45,9 +45,12 @@ def price_sentences(solution: Solution) -> list[str]:
             step = _step(each)
             gain = slope_of(solution, each) * step
             told.append(
-                f"{each.name}: {quantity(step, each.unit)} looser earns {money(gain)} money/s "
-                f"per GPU ({money(gain * HOUR)} per GPU-hour)."
+                f"{each.name}: looser, it earns at first {money(gain)} money/s per GPU "
+                f"({money(gain * HOUR)} per GPU-hour) for each {quantity(step, each.unit)}."
             )
+            sloped = True
+    if sloped:
+        told.append("How far that holds is traced by `gnr frontier`.")
     return told
 
 

@@ -150,9 +150,10 @@ class Sweep(BaseModel):
     """What more room for prefill earns, decode capacity held, money/s per GPU; null as above."""
     binding: tuple[str, ...]
     """What is short: `none`, `decode`, `prefill`, `promise`, or several joined by ` + `. At points
-    in closed form what has a price; at re-solved points what is used up. `infeasible` where there
-    is no plan, `undecided` where the solver found no answer that stands up, `missing` after an
-    interrupt."""
+    in closed form what has a price; at re-solved points capacities that are used up, and promises
+    that are used up and have a price. `promise` or `penalty` alone also where one of them turns
+    requests away for whom there would be room. `infeasible` where there is no plan, `undecided`
+    where the solver found no answer that stands up, `missing` after an interrupt."""
     method: tuple[str, ...]
     """How each point was solved."""
     best: Best | None

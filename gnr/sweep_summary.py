@@ -10,13 +10,15 @@ from rich.table import Table
 from rich.text import Text
 
 from gnr.instance import Sli
+from gnr.rates import ROUNDING
 from gnr.sweep_result import Best, Kink, PriceSegment, Sweep
 
 MOST_ROWS, MOST_COLUMNS = 14, 7
 """Values of an axis that a table shows, evenly chosen."""
 
 SHORT_OF = {
-    "none": "nothing is short: every request is served",
+    "none": "nothing is short",
+    "penalty": "a penalty makes it best to turn requests away",
     "infeasible": "there is no plan",
     "undecided": "the solver found no answer that stands up",
     "missing": "not solved",
@@ -38,10 +40,10 @@ def sweep_sentences(result: Sweep) -> list[str]:
     """Return what a sweep says, best point first, one sentence each."""
     lines = []
     if result.best is not None:
-        kept = "With the promises kept, " if result.promises else ""
-        lines.append(f"{kept}{best_words(result, result.best)}")
+        lines.append(f"{_kept_words(result)}{best_words(result, result.best)}")
     if result.alone is not None and result.alone.best is not None:
-        lines.append(f"Without promises, {best_words(result, result.alone.best)}")
+        without = " and ".join(_asked(result))
+        lines.append(f"Without {without}, {best_words(result, result.alone.best)}")
     if result.best_outside is not None:
         lines.append(
             f"Not to be trusted: {best_words(result, result.best_outside)} There kappa < 1, "
@@ -54,10 +56,23 @@ def sweep_sentences(result: Sweep) -> list[str]:
     return lines
 
 
+def _asked(result: Sweep) -> list[str]:
+    """Return of what there is some: promises, penalties."""
+    paying = {sli.penalty_weight is not None for sli in result.promises}
+    return [name for name, there in (("promises", False), ("penalties", True)) if there in paying]
+
+
+def _kept_words(result: Sweep) -> str:
+    """Return what the best point is best at, to begin a sentence with."""
+    words = {"promises": "with the promises kept", "penalties": "with penalties subtracted"}
+    told = " and ".join(words[name] for name in _asked(result))
+    return f"{told.capitalize()}, " if told else ""
+
+
 def promise_words(sli: Sli) -> str:
     """Return what is promised, or paid for."""
     if sli.penalty_weight is not None:
-        return f"{sli.label} penalised by {sli.penalty_weight:g} money/s per unit"
+        return f"{sli.label} penalised by {sli.penalty_weight:g} money/s per GPU and unit"
     if sli.at_most is not None:
         return f"{sli.label} at most {sli.at_most:g}"
     return f"{sli.label} at least {sli.at_least:g}"
@@ -74,8 +89,11 @@ def best_words(result: Sweep, best: Best) -> str:
         others = "another point earns" if best.equally_good == 1 else "more points earn"
         count = "" if best.equally_good == 1 else f"{best.equally_good:,} "
         same = f"; {count}{others} the same ({_ranges(result, best)})"
-    paid = f" less {best.penalty:.6g} of penalties" if best.penalty else ""
-    return f"{place} earns most: {best.revenue_rate:.6g}{paid} money/s per GPU{same}.{_ends(best)}"
+    left = f"{best.revenue_rate - best.penalty:.6g} money/s per GPU"
+    paid = f"{best.revenue_rate:.6g} less {best.penalty:.6g} of penalties, " if best.penalty else ""
+    outside = best != result.best_outside and min(result.speed_ratio) < 1 - ROUNDING
+    among = " of the points with kappa ≥ 1" * outside
+    return f"{place} earns most{among}: {paid}{left}{same}.{_ends(best)}"
 
 
 def _ranges(result: Sweep, best: Best) -> str:
@@ -148,7 +166,7 @@ def _row_table(result: Sweep) -> Table:
     axis = result.axes[0]
     paying = any(sli.penalty_weight is not None for sli in result.promises)
     columns = ["revenue /s"] + (["penalties /s"] if paying else [])
-    columns += ["without promises"] if result.alone else []
+    columns += [f"without {' and '.join(_asked(result))}"] if result.alone else []
     columns += ["mixed GPUs", "TPOT, slots", "TPOT, tokens", "kappa", "short"]
     table = _table(f"{axis.path}{_unit(axis.unit)}", columns)
     alone = result.alone.revenue_rate if result.alone else ()

@@ -141,6 +141,10 @@ def _parse(data: dict[str, Any], text: str) -> Parameter:
             "vary-syntax", option, "must be PATH=FROM:TO[:COUNT][:log] or PATH=VALUE,VALUE,...",
             "as in gpu.batch_slots=2:32 or gpu.iteration_time.per_chunk_token=1e-5:1e-3:60:log",
         )  # fmt: skip
+    if path.split(".")[0] == "slis":
+        raise _problem(
+            "vary-path", option, "a promise cannot be varied", "trace its bound with gnr frontier"
+        )
     keys = locate(data, path, option)
     argument, field = _field(keys, path, option)
     whole = field.annotation is int

@@ -100,7 +100,7 @@ def optimum(build: Any, program: Program, promises: Sequence[Promise]) -> Promis
     if _worth(program, promises, point).value < least:
         point = point_of(model, outcome, program)
     multipliers = _multipliers(model, outcome, program, promises, point)
-    prices = tuple(_price(model, outcome, k, each, point) for k, each in enumerate(promises))
+    prices = prices_of(model, outcome, promises, point)
     return PromisedOptimum(found.solved.status, point, multipliers, prices, found.bound)
 
 
@@ -244,6 +244,13 @@ def _value(block: Any, outcome: Outcome, affine: Affine, point: Point) -> float:
         at = getattr(point, name)[i] if known else outcome.values.get(block.auxiliary[name], 0.0)
         found += float(coefficient) * float(at)
     return found
+
+
+def prices_of(
+    model: Any, outcome: Outcome, promises: Sequence[Promise], point: Point
+) -> tuple[float, ...]:
+    """Return the derivative of the value in each bound; of a penalty its weight."""
+    return tuple(_price(model, outcome, k, each, point) for k, each in enumerate(promises))
 
 
 def _price(model: Any, outcome: Outcome, k: int, promise: Promise, point: Point) -> float:

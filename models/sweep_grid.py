@@ -171,16 +171,38 @@ def _enter(grid: Grid, at: int, instance: Instance, optimum: WarmOptimum) -> Non
         grid.columns[name][at] = value
     capacity = rates.speed_ratio * slots
     spent = mixed + rates.speed_ratio * solo + rates.mixing_cost * used
-    grid.binding[at] = _words(
+    promises = promises_of(instance, rates)
+    word = _words(
         np.array(spent >= (1 - USED_UP) * capacity),
         np.array(used >= 1 - USED_UP),
-        np.array(any(_tight(each, point) for each in promises_of(instance, rates))),
+        np.array(
+            any(
+                _short(each, price, optimum)
+                for each, price in zip(promises, optimum.prices, strict=True)
+            )
+        ),
     ).item()
+    turned_away = word == "none" and _leaving(rates, point) > USED_UP * rates.arrival_rate.sum()
+    grid.binding[at] = _why_nobody(promises, point) if turned_away else word
 
 
-def _tight(promise: Promise, point: Point) -> bool:
-    """Tell whether a promise is kept with nothing to spare."""
-    if not promise.hard:
+def _short(promise: Promise, price: float, optimum: WarmOptimum) -> bool:
+    """Tell whether a promise is kept with nothing to spare and would earn more if looser."""
+    if not promise.hard or optimum.point is None:
         return False
-    value, bound = promise.value(point), promise.bound
-    return abs(value - bound) <= USED_UP * max(abs(bound), abs(value), 1e-3)
+    value, bound = promise.value(optimum.point), promise.bound
+    room = max(abs(bound), abs(value), 1e-3)
+    gain = abs(price) * room > USED_UP * abs(optimum.revenue_rate)
+    return gain and abs(value - bound) <= USED_UP * room
+
+
+def _leaving(rates: Rates, point: Point) -> float:
+    """Return the requests that leave without an answer, 1/s per GPU."""
+    return float(rates.patience_rate @ (point.prefill_queue + point.decode_queue))
+
+
+def _why_nobody(promises: Sequence[Promise], point: Point) -> str:
+    """Return what turns requests away where there is room for them."""
+    if any(each.hard and np.isnan(each.value(point)) for each in promises):
+        return "promise"
+    return "none" if all(each.hard for each in promises) else "penalty"

@@ -206,6 +206,9 @@ def _warnings(grid: Grid) -> Iterator[str]:
             f"at {slow:,} of {points:,} points kappa is below 1: the chunk is below the range of "
             "the iteration-time law (eq. D1)"
         )
+    nobody = int(((grid.binding == "promise") & (grid.columns["revenue_rate"] == 0)).sum())
+    if nobody:
+        yield f"at {nobody:,} of {points:,} points the promises are kept only by serving nobody"
     for state, words in (
         ("undecided", "the solver found no answer that stands up"),
         ("missing", "interrupted before they were solved"),

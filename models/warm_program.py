@@ -10,7 +10,7 @@ import pyomo.environ as pyo
 from gnr.instance import Instance
 from gnr.models import promised_state, verification
 from gnr.models.point import Point, Program
-from gnr.models.promises import FIELDS, Promise, promises_of
+from gnr.models.promises import Promise, promises_of
 from gnr.models.solver import KeptSolver, Outcome, Status
 from gnr.models.steady_state import PROGRAMS, solve
 from gnr.plan import Occupancy
@@ -34,20 +34,24 @@ class WarmOptimum:
         Occupancies per GPU; None unless optimal.
     penalty
         What is paid for penalties, money/s per GPU; not subtracted from the revenue.
+    prices
+        Derivative of the value in the bound of each promise, of a penalty its weight, in file
+        order; empty unless optimal.
     """
 
     status: Status
     revenue_rate: float = float("nan")
     point: Point | None = None
     penalty: float = 0.0
+    prices: tuple[float, ...] = ()
 
 
 class WarmProgram:
     """A program with hard promises that is kept with its solver.
 
     A new instance only changes parameters of the model. Where that is not enough (other classes,
-    patience rates or promises) it is built anew. Every answer is held against the rates of its
-    own instance; one that does not stand up is found again by a fresh solve.
+    patience rates or promises) it is built anew. Every plan and its revenue are held against
+    the rates of its own instance; one that does not stand up is found again by a fresh solve.
     """
 
     def __init__(self) -> None:
@@ -73,7 +77,7 @@ class WarmProgram:
             self._shape, self._model = shape, _build(instance, program)
             self._solver = KeptSolver(self._model)
         assert self._solver is not None
-        found = _read(self._model, self._solver.optimize(), program)
+        found = _read(self._model, self._solver.optimize(), program, promises)
         return found if _stands(found, program, promises) else _fresh(instance)
 
 
@@ -120,15 +124,14 @@ def _set(model: Any, rates: Rates, promises: Sequence[Promise]) -> None:
         getattr(model, f"sli_{k}").promised.value = promise.bound
 
 
-def _read(model: Any, outcome: Outcome, program: Program) -> WarmOptimum:
+def _read(
+    model: Any, outcome: Outcome, program: Program, promises: Sequence[Promise]
+) -> WarmOptimum:
     if outcome.status is not Status.OPTIMAL:
         return WarmOptimum(outcome.status)
-    count = program.rates.classes
-    columns = {
-        name: np.maximum(outcome.primal(getattr(model, FIELDS[name]), count), 0.0)
-        for name in Occupancy.model_fields
-    }
-    return WarmOptimum(Status.OPTIMAL, outcome.objective, Point(**columns))
+    point = promised_state.point_of(model, outcome, program)
+    prices = promised_state.prices_of(model, outcome, promises, point)
+    return WarmOptimum(Status.OPTIMAL, outcome.objective, point, prices=prices)
 
 
 def _stands(found: WarmOptimum, program: Program, promises: Sequence[Promise]) -> bool:
@@ -160,4 +163,5 @@ def _fresh(instance: Instance) -> WarmOptimum:
         name: np.array([getattr(each, name) for each in solution.classes])
         for name in Occupancy.model_fields
     }
-    return WarmOptimum(status, solution.revenue_rate, Point(**columns), solution.penalty)
+    prices = tuple(each.price for each in solution.promises)
+    return WarmOptimum(status, solution.revenue_rate, Point(**columns), solution.penalty, prices)

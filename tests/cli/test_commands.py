@@ -226,7 +226,7 @@ def test_solve_tells_promises_and_what_looser_ones_earn(
     assert "mean_tpot at most 23 ms" in (tmp_path / "two-class.plan.svg").read_text()
     _, out, _ = gnr(capsys, *promised)
     assert "at most 0.023" in out
-    assert "mean_tpot: 1 ms looser earns 91.1" in out
+    assert "mean_tpot: looser, it earns at first 91.1" in out
     assert "the promise mean_tpot holds the revenue back" in out
 
 

@@ -133,3 +133,41 @@ def test_no_instance_is_swept_if_another_cannot_be(
     assert run(("sweep", "two-class", "dolly-eight-class", "--vary", vary)) == 2
     assert "no element 'decode-heavy'" in capsys.readouterr().err
     assert not swept
+
+
+@pytest.mark.parametrize(
+    ("slis", "binding"),
+    [
+        ('[{kind="token_tpot",at_most=0.023}]', ["promise", "promise", "none", "none"]),
+        ('[{kind="token_tpot",at_most=0.0219}]', ["promise"] * 4),
+        ('[{kind="token_tpot",penalty_weight=1e5}]', ["penalty"] * 4),
+    ],
+)
+def test_what_turns_requests_away_is_named(
+    slis: str, binding: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With 18 slots and more all are served, and the first promise, though used up, costs nothing.
+
+    The second is below an iteration without prefill, and the penalty is more than anybody pays:
+    nobody is served, though nothing is short.
+    """
+    vary = ["--vary", "gpu.batch_slots=16:19"]
+    assert run(["sweep", "two-class", "--set", f"slis={slis}", *vary, "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["binding"] == binding
+    nobody = "at 4 of 4 points the promises are kept only by serving nobody"
+    assert document["warnings"] == ([nobody] if "0.0219" in slis else [])
+
+
+def test_the_best_of_some_points_is_not_called_the_best_of_all(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Below C = 76 kappa is under 1: at 64 tokens 305 is earned too, but not to be trusted."""
+    assert run(["sweep", "two-class", "--vary", "gpu.chunk_tokens=64,96"]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "earns most of the points with kappa ≥ 1" in shown
+
+
+def test_a_promise_is_not_varied_but_traced(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["sweep", "two-class", "--vary", "slis.token_tpot.at_most=0.02:0.03"]) == 2
+    assert "gnr frontier" in capsys.readouterr().err

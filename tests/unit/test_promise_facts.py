@@ -43,7 +43,8 @@ def test_a_promise_that_costs_nothing_is_not_said_to_earn(solution: Solution) ->
     fast, busy, slow = solution.promises
     assert [holds_back(solution, each) for each in (fast, busy, slow)] == [True, False, False]
     told = price_sentences(solution)
-    assert [line.split(":")[0] for line in told] == ["mean_tpot", "mean_ttft"]
+    assert [line.split(":")[0] for line in told[:-1]] == ["mean_tpot", "mean_ttft"]
+    assert told[-1] == "How far that holds is traced by `gnr frontier`."
 
 
 def test_what_is_left_after_penalties_and_without_them_is_told(solution: Solution) -> None:
