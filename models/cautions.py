@@ -9,11 +9,21 @@ from gnr.models.conflict import nearest
 from gnr.models.point import Point, Program
 from gnr.models.promises import Promise
 
+UNTIL_FIRST_TOKEN = ("mean_wait", "mean_ttft")
+"""Kinds that say nothing of what comes after the prefill."""
+
+MANY = 0.1
+"""Share of the prefilled requests of a class that leave before decode from which it is told."""
+
 LEVEL = "a penalty is paid on the whole level of its indicator, not on what exceeds a bound"
 
 
 def cautions(
-    build: Any, program: Program, promises: Sequence[Promise], point: Point
+    build: Any,
+    names: Sequence[str],
+    program: Program,
+    promises: Sequence[Promise],
+    point: Point,
 ) -> Iterator[str]:
     """Yield where an indicator has no meaning, and why penalties take more than the revenue.
 
@@ -21,6 +31,8 @@ def cautions(
     ----------
     build
         One of the functions of `gnr.models.programs`.
+    names
+        Of the classes.
     program
         Rates, weights and demands, those of the promises included.
     promises
@@ -38,11 +50,32 @@ def cautions(
                 f"the penalty on {promise.label} comes to 0 only because {_nobody(promise)} is "
                 f"served: {LEVEL}, and would come to more than serving anybody pays"
             )
+    yield from _never_answered(names, program, promises, point)
     penalty, revenue = _penalty(promises, point), program.revenue(point)
     if penalty > max(revenue, 0.0):
         yield (
             f"the penalties come to more than the revenue, {penalty:.6g} against {revenue:.6g} "
             f"money/s per GPU: {LEVEL}" + _even_idle(program, promises, penalty - revenue)
+        )
+
+
+def _never_answered(
+    names: Sequence[str], program: Program, promises: Sequence[Promise], point: Point
+) -> Iterator[str]:
+    """Yield which classes are prefilled to keep a promise about that, and then not decoded."""
+    rates, owners = program.rates, set[int]()
+    for each in promises:
+        if each.hard and each.sli.kind in UNTIL_FIRST_TOKEN:
+            owners |= set(each.scope.classes)
+    started = rates.prefill * point.prefill
+    left = rates.patience_rate * point.decode_queue
+    shares = np.divide(left, started, where=started > 0, out=np.zeros_like(left))
+    told = [f"{shares[i]:.0%} of {names[i]}" for i in sorted(owners) if shares[i] > MANY]
+    if told:
+        yield (
+            f"of the requests that are prefilled, {' and '.join(told)} leave before they are "
+            "decoded: a promise that ends with the first token can be kept like that; promise "
+            "mean_end_to_end or abandonment_fraction too, or empty_decode_buffer at most 0"
         )
 
 

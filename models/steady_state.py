@@ -170,8 +170,9 @@ def _under_promises(
         "promises": kept,
         "unique": unique_under_promises(settled, rates, numbers["classes"], prices),
     }
-    doubts = [] if doubt is None else [doubt]
-    return found.status, numbers, [*doubts, *cautions(build, program, promises, found.point)]
+    names = [each.name for each in instance.classes]
+    told = cautions(build, names, program, promises, found.point)
+    return found.status, numbers, [*([] if doubt is None else [doubt]), *told]
 
 
 def _unpromised(instance: Instance, plain: Program, numbers: dict[str, Any]) -> float | None:

@@ -156,3 +156,17 @@ def test_a_gpu_that_costs_more_than_it_earns_is_explained() -> None:
     assert found.gpu_value == pytest.approx(-3)
     (told,) = below_nothing(found)
     assert told.startswith("One more GPU earns less than nothing")
+
+
+def test_a_first_token_that_no_answer_follows_is_told() -> None:
+    """Time to the first token is (q_p + x)/(x/2) = 2/x + 1, as q_p = 1 - x/2: at least 3, at x = 1.
+
+    Then no GPU is solo and y_m <= 1: of 1/2 prefilled per second 1/2 is decoded, all. With outputs
+    of 4 tokens mu_m = 1/8 is, and 3 of 4 leave.
+    """
+    soon = {"kind": "mean_ttft", "at_most": 3.0}
+    assert cautions(soon) == []
+    slow = ONE | {"output_tokens": 4.0}
+    (found,) = cautions(soon, classes=(slow,))
+    assert "prefilled, 75% of one leave before they are decoded" in found
+    assert cautions({"kind": "throughput", "at_least": 0.01}, classes=(slow,)) == []

@@ -163,3 +163,11 @@ def test_azure_rates_are_110_percent_of_what_is_served_in_full() -> None:
     load_of_decode = needed / (rates.speed_ratio * rates.batch_slots)
     assert max(load_of_decode, rates.full_prefill.sum()) == pytest.approx(1.1, rel=1e-12)
     assert rates.arrival_rate / rates.arrival_rate.sum() == pytest.approx([0.404, 0.36, 0.236])
+
+
+def test_milliseconds_in_the_place_of_seconds_are_noticed() -> None:
+    """No iteration of `two-class` takes more than 33.2 ms; 50 ms is a promise, 23 s is none."""
+    loose = 'slis=[{kind="token_tpot",at_most=23},{kind="mean_tpot",at_most=0.05}]'
+    (found,) = warnings_for(load("two-class", [loose]))
+    assert found.startswith("slis: token_tpot at most 23 s can never be broken")
+    assert "bounds are in seconds" in found
