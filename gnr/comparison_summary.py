@@ -1,5 +1,6 @@
 """The terminal summary of `gnr compare`."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ from gnr.simulation_summary import (
     interval_text,
     plain_value,
     promise_advice,
+    verdict_text,
     worst_excess,
 )
 from gnr.survey import Survey
@@ -76,15 +78,22 @@ def _advice(result: Comparison) -> list[Text]:
         return []
     at = max(unkept, key=lambda each: each.gpus).condition
     nearest = min(result.cells_at(at), key=worst_excess)
-    told = f"{place_of(at, result.conditions)}: {nearest.policy} comes nearest to all promises."
-    return [Text(told), *promise_advice(nearest)]
+    beyond = worst_excess(nearest)
+    how_far = f", the worst of them missed by {beyond:.1%} at most" if beyond < math.inf else ""
+    place = place_of(at, result.conditions)
+    told = f"{place}: {nearest.policy} comes nearest to all promises{how_far}."
+    return [Text(told), *promise_advice(nearest, result.policies)]
 
 
 def _cost_of_promises(result: Comparison, promised: float) -> str:
-    return (
-        f"That optimum promises nothing; with the promises it is {promised:.6g} "
+    paying = any(each.promised is None for each in result.promises)
+    asking = any(each.promised is not None for each in result.promises)
+    what = " and ".join(["promises"] * asking + ["penalties"] * paying)
+    told = (
+        f"That optimum promises nothing; the best plan under the {what} earns {promised:.6g} "
         f"({promised / result.lp_revenue_rate - 1:+.2%})."
     )
+    return told + " Penalties are subtracted nowhere: see what each costs." * paying
 
 
 def _promise_tables(result: Comparison) -> list[Any]:
@@ -114,7 +123,7 @@ def _promise_table(result: Comparison, k: int, columns: Sequence[Condition]) -> 
         found = [None if cell is None else cell.promises[k] for cell in cells]
         planned = next((each.planned for each in found if each is not None), None)
         shown = (
-            "–" if one is None else f"{interval_text(one.measured)} {KEPT[one.kept]:9}"
+            "–" if one is None else f"{interval_text(one.measured)} {verdict_text(one):9}"
             for one in found
         )
         table.add_row(policy, plain_value(planned), *shown)
@@ -238,9 +247,10 @@ def pair_tables(
         for some in columns
         for start in range(0, len(some), SIZES_IN_A_TABLE)
     ]
+    counted = f"{len(pairs)} pairs" if len(pairs) > 1 else "one pair"
     rule = Text(
         "Pairs: revenue of the first policy less that of the second, in shares of the LP value, on "
-        f"the same random numbers. The intervals are corrected for all {len(pairs)} pairs of this "
+        f"the same random numbers. The intervals are corrected for the {counted} of this "
         "result (Holm): + better, – worse, no sign: undecided.",
         style="italic",
     )

@@ -129,6 +129,12 @@ class MeasuredPromise(NamedSli):
     """`yes` if the whole interval of `measured` is on the right side of the bound, `no` if all of
     it is on the wrong side, else `undecided`, as also where a run has no value; null for a
     penalty. There is no tolerance: a plan at the bound is often missed by a little."""
+    keepable: float | None
+    """The tightest bound that a plan can keep beside the others, where `kept` is not `yes`; null
+    otherwise and where there is none."""
+    penalty: Estimate | None
+    """What a penalty comes to at `measured`, money/s per GPU, not subtracted from any revenue;
+    null for a promise."""
 
 
 class PrecisionGoal(BaseModel):

@@ -27,6 +27,15 @@ KEPT: dict[Kept | None, str] = {
 }  # fmt: skip
 """How the verdict on a promise is told; a penalty has none."""
 
+FOLLOW_THE_PLAN = ("sli-aware", "price-index-capped", "price-index-token-mean")
+"""How the names of policies begin that come near a plan under promises as clusters grow."""
+
+EXACT = 1e-12
+"""Half-width, as a share of the mean, that is rounding."""
+
+GENERAL = "sli-aware-general"
+"""The policy that follows any plan."""
+
 WITHOUT = " without the promises"
 
 IDLE_TERMS = ("idle_prefill", "idle_mixed_decode", "idle_solo_decode")
@@ -100,10 +109,12 @@ def _plan_note(result: Simulation) -> list[Text]:
     if not result.promises or result.plan_gap is None:
         return []
     gap = result.plan_gap
+    beyond = gap.mean + gap.half_width < 0 and result.keeps_promises == "no"
+    more = ": it earns more than the plan, and breaks a promise" * beyond
     return [
         Text(
-            "That optimum promises nothing; to the plan, which keeps the promises, the gap is "
-            f"{gap.mean:.3%} ± {gap.half_width:.3%}."
+            "That optimum promises nothing; to the plan, made under the promises, the gap is "
+            f"{gap.mean:.3%} ± {gap.half_width:.3%}{more}."
         )
     ]
 
@@ -118,7 +129,7 @@ def _promise_table(result: Simulation) -> list[Any]:
     for each in result.promises:
         row = [bound_text(each), plain_value(each.planned), interval_text(each.measured)]
         row += [interval_text(each.served_only)] * served
-        table.add_row(each.name, *row, KEPT[each.kept], each.unit)
+        table.add_row(each.name, *row, verdict_text(each), each.unit)
     return [table, *_served_note(served), *promise_advice(result)]
 
 
@@ -130,13 +141,23 @@ def _served_note(served: bool) -> list[Text]:
     return [Text(note, style="dim")]
 
 
-def promise_advice(result: Simulation) -> list[Text]:
-    """Return what to do about hard promises that are not surely kept, a sentence for each."""
+def promise_advice(result: Simulation, tried: Sequence[str] = ()) -> list[Text]:
+    """Return what to do about hard promises that are not surely kept, a sentence for each.
+
+    Policies in `tried` are not proposed.
+    """
     return [
-        Text(_advice(each, excess, result))
+        Text(_advice(each, excess, result, tried))
         for each in result.promises
         if each.kept in ("no", "undecided") and (excess := _excess(each)) is not None
     ]
+
+
+def verdict_text(promise: MeasuredPromise) -> str:
+    """Return whether a promise is kept, or what a penalty comes to."""
+    if promise.penalty is None:
+        return KEPT[promise.kept]
+    return f"costs {promise.penalty.mean:.4g} /s"
 
 
 def worst_excess(result: Simulation) -> float:
@@ -158,26 +179,51 @@ def _excess(promise: MeasuredPromise) -> float | None:
     return sign * beyond + promise.measured.half_width
 
 
-def _advice(promise: MeasuredPromise, excess: float, result: Simulation) -> str:
-    """Return how a promise that is not surely kept can be.
+def _advice(
+    promise: MeasuredPromise, excess: float, result: Simulation, tried: Sequence[str]
+) -> str:
+    """Return how a promise that is not surely kept can be."""
+    state = "is broken" if promise.kept == "no" else "may be broken"
+    told = f"{promise.name} {state}, by up to {excess:.2g} {promise.unit}: "
+    if promise.planned is None:
+        return told + _only_by_nobody(promise)
+    ways = _ways(promise, excess, result, tried)
+    return f"{told}{', or '.join(ways) or 'no plan has room for more'}."
+
+
+def _only_by_nobody(promise: MeasuredPromise) -> str:
+    who = "nobody" if promise.class_name is None else f"nobody of {promise.class_name}"
+    told = f"the plan keeps it only because {who} is served"
+    if promise.keepable is None:
+        return f"{told}."
+    return f"{told}; the tightest that can be kept without that is {promise.keepable:.6g}."
+
+
+def _ways(
+    promise: MeasuredPromise, excess: float, result: Simulation, tried: Sequence[str]
+) -> list[str]:
+    """Return what can be done, the first thing first.
 
     The tighter promise moves the plan: from where it is now, or from the bound if that is
-    tighter still, by the excess.
+    tighter still, by the excess; not to where no plan can be.
     """
-    bound = float(promise.promised or 0.0)
-    tightest = min if promise.direction == "at_most" else max
+    bound, upper = float(promise.promised or 0.0), promise.direction == "at_most"
+    tightest = min if upper else max
     held = bound if promise.planned is None else tightest(bound, promise.planned)
-    tighter = held - excess if promise.direction == "at_most" else held + excess
-    ways = [f"take more than {result.gpus:,} GPUs"]
-    if 0 < tighter < math.inf:
+    tighter = held - excess if upper else held + excess
+    last = promise.keepable
+    reachable = last is not None and tightest(tighter, last) == last
+    ways = []
+    if result.policy.startswith(FOLLOW_THE_PLAN):
+        ways.append(f"try more than {result.gpus:,} GPUs")
+    if 0 < tighter < math.inf and reachable:
         setting = shlex.quote(f"slis.{promise.name}.{promise.direction}={tighter:.4g}")
         ways.insert(0, f"plan with --set {setting}, tighter by as much, and judge by {bound:.5g}")
-    if not result.policy.startswith("sli-aware"):
-        ways.insert(0, "take the policy sli-aware-general, which keeps the planned split")
+    if not result.policy.startswith("sli-aware") and GENERAL not in tried:
+        ways.insert(0, f"take the policy {GENERAL}, which keeps the planned split")
     if promise.kept == "undecided":
         ways.insert(0, "add --replications")
-    state = "is broken" if promise.kept == "no" else "may be broken"
-    return f"{promise.name} {state}, by up to {excess:.2g} {promise.unit}: {', or '.join(ways)}."
+    return ways
 
 
 def bound_text(promise: MeasuredPromise) -> str:
@@ -197,6 +243,8 @@ def interval_text(estimate: Estimate | None) -> str:
     if estimate is None:
         return "–"
     mean, half = estimate.mean, estimate.half_width
+    if half <= EXACT * abs(mean):
+        return f"{mean:.5g} ±0"
     if not 1e-6 < half < math.inf:
         return f"{mean:.5g} ±{half:.2g}"
     digits = max(0, 1 - math.floor(math.log10(half)))

@@ -127,6 +127,15 @@ def test_a_class_that_waits_and_is_never_started_breaks_its_promise(
 
 def test_a_penalty_is_measured_and_not_judged() -> None:
     found = measured(kind="prefill_fairness", penalty_weight=10.0)
-    assert (found.promised, found.kept) == (None, None)
+    assert (found.promised, found.kept, found.keepable) == (None, None, None)
     assert found.measured is not None
     assert found.measured.mean == pytest.approx((0.25 + 0.5) / 2)
+    assert found.penalty is not None
+    assert found.penalty.mean == pytest.approx(10 * (0.25 + 0.5) / 2)
+
+
+def test_beside_a_promise_that_may_be_broken_stands_what_can_be_kept() -> None:
+    """(P47) is at least 1/gamma = 20/909 = 0.0220022 (S-g), rounded to the looser side."""
+    found = measured(kind="mean_tpot", at_most=0.0221)
+    assert (found.kept, found.keepable) == ("undecided", 0.0220023)
+    assert measured(kind="mean_tpot", at_most=1.0).keepable is None

@@ -17,14 +17,21 @@ from gnr.comparison_summary import summary_table
 from gnr.plan import Occupancy, make_plan
 from gnr.rates import rates_of
 from gnr.simulation import Estimate, MeasuredPromise, Simulation
-from gnr.simulation_summary import promise_advice, worst_excess
+from gnr.simulation_summary import interval_text, promise_advice, worst_excess
 
 
-def measured(direction: str, promised: float, planned: float, mean: float, half: float) -> object:
+def measured(
+    direction: str,
+    promised: float,
+    planned: float | None,
+    mean: float,
+    half: float,
+    keepable: float | None = None,
+) -> object:
     return MeasuredPromise(
         name="speed", kind="token_tpot", class_name=None, unit="s", direction=direction,
         promised=promised, planned=planned, measured=Estimate(mean=mean, half_width=half),
-        served_only=None, kept="no",
+        served_only=None, kept="no", keepable=keepable, penalty=None,
     )  # fmt: skip
 
 
@@ -35,9 +42,9 @@ def run(promise: object, policy: str = "sli-aware") -> Simulation:
 @pytest.mark.parametrize(
     ("promise", "excess", "setting"),
     [
-        (measured("at_most", 0.02, 0.02, 0.0203, 0.0001), "0.0004", "at_most=0.0196"),
-        (measured("at_most", 0.02, 0.0195, 0.0203, 0.0001), "0.0004", "at_most=0.0191"),
-        (measured("at_least", 0.9, 0.9, 0.8, 0.05), "0.15", "at_least=1.05"),
+        (measured("at_most", 0.02, 0.02, 0.0203, 0.0001, 0.0196), "0.0004", "at_most=0.0196"),
+        (measured("at_most", 0.02, 0.0195, 0.0203, 0.0001, 0.01), "0.0004", "at_most=0.0191"),
+        (measured("at_least", 0.9, 0.9, 0.8, 0.05, 1.06), "0.15", "at_least=1.05"),
     ],
 )
 def test_the_advice_is_to_plan_tighter_by_the_excess(
@@ -46,7 +53,7 @@ def test_the_advice_is_to_plan_tighter_by_the_excess(
     (told,) = [str(each) for each in promise_advice(run(promise))]
     assert told.startswith(f"speed is broken, by up to {excess} s: ")
     assert f"plan with --set slis.speed.{setting}, tighter by as much" in told
-    assert told.endswith("take more than 100 GPUs.")
+    assert told.endswith("try more than 100 GPUs.")
 
 
 def test_a_bound_that_cannot_be_tighter_is_not_proposed() -> None:
@@ -55,6 +62,41 @@ def test_a_bound_that_cannot_be_tighter_is_not_proposed() -> None:
     (told,) = [str(each) for each in promise_advice(found)]
     assert "--set" not in told
     assert "s: take the policy sli-aware-general" in told
+    assert "GPUs" not in told, "no size of the cluster makes it follow the plan"
+
+
+@pytest.mark.parametrize(
+    "promise",
+    [
+        measured("at_most", 0.02, 0.02, 0.0203, 0.0001, 0.0197),
+        measured("at_least", 0.9, 0.9, 0.8, 0.05, 1.0),
+    ],
+)
+def test_a_plan_is_not_proposed_where_none_can_be(promise: object) -> None:
+    """19.6 ms and 1.05 would be needed, and no plan keeps less than 19.7 ms, or more than 1."""
+    (told,) = [str(each) for each in promise_advice(run(promise))]
+    assert "--set" not in told
+
+
+def test_what_was_tried_is_not_proposed() -> None:
+    found = run(measured("at_most", 0.02, 0.02, 0.0203, 0.0001, 0.01), "gate-and-route")
+    (told,) = [str(each) for each in promise_advice(found, ["sli-aware-general"])]
+    assert "sli-aware-general" not in told
+    assert "plan with --set" in told
+
+
+def test_a_plan_that_serves_nobody_is_the_first_thing_to_know() -> None:
+    found = run(measured("at_most", 0.02, None, 0.0203, 0.0001, 0.022))
+    (told,) = [str(each) for each in promise_advice(found)]
+    assert told.endswith(
+        "s: the plan keeps it only because nobody is served; the tightest that can be kept "
+        "without that is 0.022."
+    )
+
+
+def test_rounding_is_not_shown_as_an_interval() -> None:
+    assert interval_text(Estimate(mean=0.022002, half_width=3e-18)) == "0.022002 ±0"
+    assert interval_text(Estimate(mean=0.022002, half_width=3e-9)) == "0.022002 ±3e-09"
 
 
 def test_the_worst_excess_is_a_share_of_what_was_promised_or_measured() -> None:

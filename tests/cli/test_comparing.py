@@ -252,7 +252,7 @@ def test_promises_are_compared_policy_by_policy(
     assert f"{LONG[:43]}…" in (tmp_path / "promising.comparison.promises.svg").read_text()
     assert ">ms<" in (tmp_path / "promising.comparison.promises.svg").read_text()
     for words in (
-        "with the promises it is 276.2", "promised ≤ 0 (requests", "all promises together",
+        "best plan under the promises earns 276.2", "promised ≤ 0 (requests", "all promises together",
         "It breaks a promise; of those that keep them all disaggregated comes closest",
     ):  # fmt: skip
         assert words in " ".join(shown.split())

@@ -1,6 +1,6 @@
 """Service level indicators in a run: measured, held against what was promised and planned."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -8,8 +8,11 @@ import numpy as np
 
 from gnr.arrays import Floats
 from gnr.instance import Instance
-from gnr.models.point import Point
+from gnr.models.conflict import nearest
+from gnr.models.penalties import charge
+from gnr.models.point import Point, Program
 from gnr.models.promises import Promise, promises_of
+from gnr.models.steady_state import PROGRAMS
 from gnr.rates import Rates
 from gnr.simulation import Estimate, Kept, MeasuredPromise
 from gnr.validation.measures import Measures
@@ -46,19 +49,30 @@ def measured_promises(
     latencies
         As `gnr.validation.per_gpu.latencies.latencies`; empty for the pooled chain.
     """
-    return tuple(
-        _measured(promise, planned, averages, latencies) for promise in promises_of(instance, rates)
-    )
+    promises = promises_of(instance, rates)
+    build, weigh = PROGRAMS[instance.prices.scheme]
+    program = Program(rates, weigh(rates), empty_decode_buffer=False)
+
+    def keepable(promise: Promise) -> float | None:
+        others = [each for each in promises if each.hard and each is not promise]
+        return nearest(build, program, promise, others)
+
+    return tuple(_measured(promise, planned, averages, latencies, keepable) for promise in promises)
 
 
 def _measured(
-    promise: Promise, planned: Point, averages: Measures, latencies: Mapping[str, Floats]
+    promise: Promise,
+    planned: Point,
+    averages: Measures,
+    latencies: Mapping[str, Floats],
+    keepable: Callable[[Promise], float | None],
 ) -> MeasuredPromise:
     lanes = averages.prefill.shape[-1]
     found = promise.indicator.at(promise.scope, averages)
     values = np.broadcast_to(np.asarray(found, dtype=float), (lanes,))
     values = np.where(_starved(promise, averages), np.inf, values)
     at_plan = promise.value(planned)
+    kept = verdict(values, promise.direction, promise.bound) if promise.hard else None
     served = latencies.get(SERVED_ONLY.get(promise.sli.kind, ""))
     owner = promise.scope.owner
     return MeasuredPromise(
@@ -71,7 +85,9 @@ def _measured(
         planned=at_plan if np.isfinite(at_plan) else None,
         measured=known_mean(values),
         served_only=None if served is None else known_mean(served[-1 if owner is None else owner]),
-        kept=verdict(values, promise.direction, promise.bound) if promise.hard else None,
+        kept=kept,
+        keepable=keepable(promise) if kept in ("no", "undecided") else None,
+        penalty=None if promise.hard else known_mean(charge(promise, values)),
     )
 
 
