@@ -1,6 +1,5 @@
 """The terminal summary of `gnr compare`."""
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -78,10 +77,10 @@ def _advice(result: Comparison) -> list[Text]:
         return []
     at = max(unkept, key=lambda each: each.gpus).condition
     nearest = min(result.cells_at(at), key=worst_excess)
-    beyond = worst_excess(nearest)
-    how_far = f", the worst of them missed by {beyond:.1%} at most" if beyond < math.inf else ""
-    place = place_of(at, result.conditions)
-    told = f"{place}: {nearest.policy} comes nearest to all promises{how_far}."
+    told = (
+        f"{place_of(at, result.conditions)}: {nearest.policy} comes nearest to all promises (its "
+        "largest excess over one, as a share of that, is the smallest)."
+    )
     return [Text(told), *promise_advice(nearest, result.policies)]
 
 

@@ -61,6 +61,10 @@ patience_rate = 0.05
 # class = "chat"                  # for kinds about a class; absent: the whole cluster
 # name = "speed"                  # key in results; absent: the kind, or kind:class
 #
+# Times are in seconds. A promised wait or time to the first token can be met by starting prompts
+# whose answers then wait: promise the end as well (mean_end_to_end, abandonment_fraction), or
+# that nobody waits to decode (empty_decode_buffer at most 0).
+#
 {kinds}
 """
 
