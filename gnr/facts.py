@@ -115,7 +115,7 @@ def alternatives(solution: Solution) -> list[str]:
     if unique is None:
         return []
     if unique.prefill is None:
-        told.append("Whether other plans earn the same is left open.")
+        told.append("Whether other plans earn the same is not looked into here.")
     elif not unique.prefill:
         told.append(
             "Other choices of which requests to let in earn the same; shown is one of them."

@@ -68,8 +68,8 @@ def cost_sentences(solution: Solution) -> list[str]:
     if solution.penalty:
         left = kept - solution.penalty
         told.append(
-            f"No other plan leaves more after penalties: {money(left)} money/s per GPU, "
-            f"{money(left * HOUR)} per GPU-hour."
+            f"After penalties it leaves {money(left)} money/s per GPU, {money(left * HOUR)} per "
+            "GPU-hour; no other plan leaves more."
         )
     if solution.unpromised_revenue_rate is None:
         return told

@@ -177,7 +177,7 @@ def _draw(instance: Any, result: Any, folder: Path) -> None:
 def _print(results: Sequence[Any], as_json: bool) -> None:
     for result in results:
         for warning in result.warnings:
-            note(f"{result.instance}: {warning}")
+            note(f"warning: {result.instance}: {warning}")
     if as_json:
         print_documents([result.model_dump(mode="json", by_alias=True) for result in results])
     else:

@@ -161,7 +161,7 @@ def _draw(instance: Any, results: Sequence[Any], folder: Path) -> None:
 def _print(results: Sequence[Any], as_json: bool) -> None:
     for result in results:
         for warning in result.warnings:
-            note(f"{result.instance}, {result.policy}: {warning}")
+            note(f"warning: {result.instance}, {result.policy}: {warning}")
     if as_json:
         print_documents([result.model_dump(mode="json", by_alias=True) for result in results])
     else:

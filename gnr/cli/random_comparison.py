@@ -44,7 +44,7 @@ def compare_random(
             note(f"finished cells are in {store.path}; the same command goes on")
         raise
     for warning in found.warnings:
-        note(warning)
+        note(f"warning: {warning}")
     if out is not None:
         for path in [*found.write(out), *_draw(found, out)]:
             note(f"wrote {path}")

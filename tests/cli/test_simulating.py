@@ -325,7 +325,7 @@ def test_promises_are_measured_and_judged(
     fair, soon = document["promises"]
     assert set(fair) == {
         "name", "kind", "class", "unit", "direction", "promised", "planned", "measured",
-        "served_only", "kept",
+        "served_only", "kept", "keepable", "penalty",
     }  # fmt: skip
     assert (fair["name"], fair["promised"], fair["planned"]) == ("fair", 0.15, pytest.approx(0.15))
     assert (fair["class"], fair["served_only"]) == (None, None)
