@@ -4,17 +4,20 @@ from typing import Any
 
 import numpy as np
 from matplotlib import rc_context
-from matplotlib.ticker import LogLocator, NullLocator
 
 from gnr.frontier_result import FrontierMap, wide
 from gnr.frontier_summary import SYMBOLS, Measure, measure
 from gnr.instance import Instance
 from gnr.plots.contours import label_contours
+from gnr.plots.layout import headed_figure, label_by_ratio, wrap
 from gnr.plots.palette import FAINT, IDLE, INK
-from gnr.plots.save import new_figure, one_line, plain_text
+from gnr.plots.save import one_line, plain_text
 
 LEVELS = (0, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 99, 99.9, 100)
 """Contours, percent of the best revenue."""
+
+LONGEST_LABEL = 5.6
+"""Of an axis, inches."""
 
 
 def draw_map(instance: Instance, result: FrontierMap) -> Any:
@@ -22,16 +25,16 @@ def draw_map(instance: Instance, result: FrontierMap) -> Any:
     measures = [measure(sli, bounds[-1]) for sli, bounds in zip(result.slis, result.bounds,
                                                                 strict=True)]  # fmt: skip
     with plain_text():
-        figure = new_figure(8.6, 7.4)
-        axes = figure.add_axes((0.12, 0.11, 0.72, 0.7))
+        title = f"What {' and '.join(sli.name for sli in result.slis)} cost together"
+        figure, body = headed_figure(8.6, 6.1, title, *_paragraphs(instance, result, measures))
+        axes = body.add_axes((0.12, 0.12, 0.72, 0.86))
         for place, shown in enumerate(measures):
             _scale(axes, result, place, shown)
         filled = _fill(figure, axes, result, [each.factor for each in measures])
-        bar = figure.colorbar(filled, cax=figure.add_axes((0.87, 0.11, 0.025, 0.7)))
+        bar = figure.colorbar(filled, cax=body.add_axes((0.87, 0.12, 0.025, 0.86)))
         bar.ax.yaxis.set_major_formatter(lambda value, _: f"{value:g} %")
         bar.ax.tick_params(labelsize=8)
         bar.set_label("share of the best revenue", color=INK, fontsize=9)
-        _headline(figure, instance, result)
     return figure
 
 
@@ -42,12 +45,10 @@ def _scale(axes: Any, result: FrontierMap, place: int, shown: Measure) -> None:
     limits = (axes.set_xlim, axes.set_ylim)[place]
     if wide(bounds[0], bounds[-1]):
         (axes.set_xscale, axes.set_yscale)[place]("log")
-        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axis.set_major_formatter(lambda value, _: f"{value:g}")
-        axis.set_minor_locator(NullLocator())
+        label_by_ratio(axis, bounds[0], bounds[-1])
     limits(shown.factor * bounds[0], shown.factor * bounds[-1])
     label = f"{one_line(sli.name)} {SYMBOLS[sli.direction]} this promise, {shown.unit}"
-    axis.set_label_text(label, color=INK)
+    wrap(axis.set_label_text(label, color=INK), LONGEST_LABEL)
     if sli.bound is not None:
         mark = (axes.axvline, axes.axhline)[place]
         mark(shown.factor * sli.bound, color=INK, linewidth=0.9, linestyle=":", zorder=3)
@@ -109,19 +110,35 @@ def _with_jump(result: FrontierMap, place: int) -> list[tuple[int, int]]:
     return steps
 
 
-def _headline(figure: Any, instance: Instance, result: FrontierMap) -> None:
-    first, second = (one_line(sli.name) for sli in result.slis)
+def _paragraphs(
+    instance: Instance, result: FrontierMap, measures: list[Measure]
+) -> tuple[str, str, str]:
+    """Return whose map it is, how it was made, and what its marks mean."""
     points = " by ".join(str(len(bounds)) for bounds in result.bounds)
     agree = "agree" if result.verified else "DISAGREE"
-    lines = (
-        f"{one_line(instance.title)}. {result.scheme.capitalize()} pricing; the best is "
+    marks = []
+    if any(cell is None for row in result.revenue_rate for cell in row):
+        marks.append("Hatched: no plan keeps both. Grey: the grid does not tell.")
+    marks += [
+        f"{result.slis[place].name} tighter than {shown.text(result.tightest[place])} is kept only "
+        "by serving nobody it is about."
+        for place, shown in enumerate(measures)
+        if _kept_beyond(result, place)
+    ]
+    if any(sli.bound is not None for sli in result.slis):
+        marks.append("Dotted: the bounds of the file.")
+    return (
+        f"{instance.title}. {result.scheme.capitalize()} pricing; the best is "
         f"{result.best_revenue_rate:.6g} money/s per GPU.",
         f"A grid of {points} bounds (dots), exact there and interpolated between; "
         f"{len(result.resolved)} points solved anew {agree}.",
-        "Hatched: the two cannot be promised together. Grey: the grid does not tell."
-        + (" Dotted: the file." if any(sli.bound is not None for sli in result.slis) else ""),
+        " ".join(marks),
     )
-    figure.text(0.02, 0.965, f"What {first} and {second} cost together", fontsize=14,
-                weight="bold", color=INK, va="center")  # fmt: skip
-    for k, line in enumerate(lines):
-        figure.text(0.02, 0.925 - 0.033 * k, line, fontsize=9.5, color=INK, va="center")
+
+
+def _kept_beyond(result: FrontierMap, place: int) -> bool:
+    """Return whether some plan keeps a promise beyond its tightest bound."""
+    attained = _attained(result, place)
+    cells = np.moveaxis(np.array(result.revenue_rate, dtype=float), place, 0)
+    beyond = [k for k in range(len(cells)) if k not in attained]
+    return bool(np.isfinite(cells[beyond]).any())

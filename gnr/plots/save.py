@@ -12,6 +12,9 @@ from gnr.atomic import complete_file
 
 FORMATS = ("svg", "png")
 
+DPI = 150
+"""Of pictures made of pixels; texts are measured at the same, since their width depends on it."""
+
 
 @contextmanager
 def plain_text() -> Iterator[None]:
@@ -36,7 +39,7 @@ def new_figure(width: float, height: float) -> Any:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), facecolor="white")
+    figure = Figure(figsize=(width, height), dpi=DPI, facecolor="white")
     FigureCanvasAgg(figure)
     return figure
 
@@ -62,7 +65,7 @@ def save_figure(
             )
             metadata["Description"] = origin
             with complete_file(path) as temporary:
-                figure.savefig(temporary, dpi=150, metadata=metadata)
+                figure.savefig(temporary, dpi=DPI, metadata=metadata)
             written.append(path)
     return written
 
