@@ -1,6 +1,5 @@
 """The picture of frontiers: revenue and shadow price against the bound of a promise."""
 
-import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,15 +9,22 @@ import numpy as np
 from gnr.frontier_result import Frontier, FrontierPiece
 from gnr.frontier_summary import SYMBOLS, Measure, measure_of, prices_at, share, verification
 from gnr.instance import Instance
+from gnr.plots.layout import headed_figure, wrap
 from gnr.plots.palette import FAINT, IDLE, INK
-from gnr.plots.save import new_figure, one_line, plain_text
+from gnr.plots.save import clipped, one_line, plain_text
 
 REVENUE, PRICE, OPTIMUM = "#4477aa", "#cc6677", "#117733"
 
 PANELS_IN_A_ROW = 3
 
-WIDTH, HEIGHT, HEAD = 4.7, 6.05, 1.15
-"""Size of a column of panels and height of the heading, inches."""
+WIDTH, HEIGHT = 4.7, 6.35
+"""Size of a column of panels, inches."""
+
+CAPTION = 3.6
+"""Longest line above a panel, inches."""
+
+LONGEST_NAME = 34
+"""Letters of a promise above its panel."""
 
 SAMPLES = 80
 """Points drawn of a curved piece."""
@@ -48,46 +54,57 @@ def draw_frontiers(instance: Instance, frontiers: Sequence[Frontier]) -> Any:
     """Return revenue and shadow price against the bound, one column for each promise."""
     columns = min(len(frontiers), PANELS_IN_A_ROW)
     rows = -(-len(frontiers) // columns)
-    width, height = max(WIDTH * columns, 7.6), HEIGHT * rows + HEAD
+    width, height = max(WIDTH * columns, 7.6), HEIGHT * rows
     low, high = _money_range(frontiers)
     with plain_text():
-        figure = new_figure(width, height)
+        text = f"{_paragraph(instance, frontiers)} {_legend(frontiers)}"
+        figure, body = headed_figure(width, height, "What a promise costs", text)
         for place, frontier in enumerate(frontiers):
             column, row = place % columns, place // columns
             left, across = (column + 0.2) / columns, 0.63 / columns
-            top = height - HEAD - HEIGHT * row
-            revenue = figure.add_axes((left, (top - 3.55) / height, across, 2.8 / height))
-            price = figure.add_axes((left, (top - 5.25) / height, across, 1.4 / height))
+            top = height - HEIGHT * row
+            revenue = body.add_axes((left, (top - 3.75) / height, across, 2.8 / height))
+            price = body.add_axes((left, (top - 5.45) / height, across, 1.4 / height))
             _draw_frontier(revenue, price, frontier)
             revenue.set_ylim(low, high)
-        _headline(figure, instance, frontiers)
     return figure
 
 
 def _money_range(frontiers: Sequence[Frontier]) -> tuple[float, float]:
-    """Return one range of revenue for all panels, so that steepness can be compared."""
+    """Return one range of revenue for all panels, so that steepness can be compared.
+
+    Where nothing costs anything it begins at 0.
+    """
     best = max(each.best_revenue_rate for each in frontiers)
     lowest = min(point.revenue_rate for each in frontiers for point in each.breakpoints)
-    room = (best - lowest) or best or 1.0
+    if best - lowest <= 1e-9 * best:
+        lowest = 0.0
+    room = (best - lowest) or 1.0
     return lowest - 0.06 * room, best + 0.06 * room
 
 
-def _headline(figure: Any, instance: Instance, found: Sequence[Frontier]) -> None:
-    width, height = figure.get_size_inches()
+def _paragraph(instance: Instance, found: Sequence[Frontier]) -> str:
     solves = " ".join(dict.fromkeys(verification(each) for each in found))
     if all(each.verified for each in found):
         solves = "Every breakpoint was solved anew on both sides by the LP solver and agrees."
     bests = dict.fromkeys(f"{each.best_revenue_rate:.6g}" for each in found)
     without = "the promise" if len(found) == 1 else "the promise of a panel"
-    text = (
-        f"{one_line(instance.title)}. {found[0].scheme.capitalize()} pricing; without {without} "
-        f"the best is {' or '.join(bests)} money/s per GPU. All pieces are exact, none is "
-        f"interpolated. {solves} Hatched: kept by no plan, or only by serving nobody it is about."
+    return (
+        f"{instance.title}. {found[0].scheme.capitalize()} pricing; without {without} the best is "
+        f"{' or '.join(bests)} money/s per GPU. All pieces are exact, none is interpolated. "
+        f"{solves}"
     )
-    figure.text(0.25 / width, 1 - 0.3 / height, "What a promise costs", fontsize=14,
-                weight="bold", color=INK, va="center")  # fmt: skip
-    lines = textwrap.fill(text, int(13 * width))
-    figure.text(0.25 / width, 1 - 0.52 / height, lines, fontsize=9.5, color=INK, va="top")
+
+
+def _legend(found: Sequence[Frontier]) -> str:
+    """Return what the marks mean, of those that may be hard to see only if they are there."""
+    told = ["Hatched: kept by no plan, or only by serving nobody it is about."]
+    told.append("Dots: where the price changes.")
+    if any(_free_side(each, _view(each)) for each in found):
+        told.append("Green diamond: beyond it the bound costs nothing.")
+    if any(each.sli.bound is not None for each in found):
+        told.append("Dotted line: the bound of the file.")
+    return " ".join(told)
 
 
 def _draw_frontier(revenue: Any, price: Any, frontier: Frontier) -> None:
@@ -100,16 +117,23 @@ def _draw_frontier(revenue: Any, price: Any, frontier: Frontier) -> None:
     _draw_revenue(revenue, frontier, view)
     _draw_prices(price, frontier, view)
     sli, unit = frontier.sli, view.measure.unit
-    for k, line in enumerate(_captions(frontier, view)):
-        bold = "bold" if k == 0 else "normal"
-        revenue.annotate(
-            line, (0, 1), xytext=(0, 39 - 14 * k), xycoords="axes fraction",
-            textcoords="offset points", fontsize=11 if k == 0 else 8.5, color=INK, weight=bold,
-        )  # fmt: skip
+    _write_above(revenue, _captions(frontier, view))
     revenue.tick_params(labelbottom=False)
-    title = textwrap.fill(one_line(sli.title), 54)
-    price.set_xlabel(f"{title}\n{SYMBOLS[sli.direction]} this promise, {unit}", fontsize=8.5,
-                     color=INK)  # fmt: skip
+    label = f"{one_line(sli.title)}\n{SYMBOLS[sli.direction]} this promise, {unit}"
+    wrap(price.set_xlabel(label, fontsize=8.5, color=INK), CAPTION)
+
+
+def _write_above(axes: Any, captions: list[str]) -> None:
+    """Write the name of a promise and what there is to say of it above a panel."""
+    style: dict[str, Any] = {
+        "xycoords": "axes fraction", "textcoords": "offset points", "color": INK,
+    }  # fmt: skip
+    name, *lines = captions
+    below = axes.annotate("\n".join(lines), (0, 1), (0, 9), fontsize=8.5, linespacing=1.4, **style)
+    wrap(below, CAPTION)
+    above = 15 + 72 * below.get_window_extent().height / axes.figure.dpi
+    axes.annotate(clipped(name, LONGEST_NAME), (0, 1), (0, above), fontsize=11, weight="bold",
+                  **style)  # fmt: skip
 
 
 def _captions(frontier: Frontier, view: View) -> list[str]:
@@ -117,7 +141,7 @@ def _captions(frontier: Frontier, view: View) -> list[str]:
     shown, tight, loose = view.measure, frontier.tightest, frontier.loosest
     best = frontier.best_revenue_rate
     left = f"leaves {share(tight.revenue_rate, best)} of the best"
-    found = [one_line(frontier.sli.name), f"tightest: {shown.text(tight.bound)}, {left}"]
+    found = [frontier.sli.name, f"tightest: {shown.text(tight.bound)}, {left}"]
     if loose is None:
         return [*found, "costs something at any bound"]
     left = f"leaves {share(loose.revenue_rate, best)} of the best"
@@ -209,6 +233,9 @@ def _draw_prices(axes: Any, frontier: Frontier, view: View) -> None:
         if len(ends) > 1:
             axes.plot([factor * point.bound] * 2, ends, color=PRICE, linewidth=0.8, linestyle=":")
     axes.axhline(0, color=FAINT, linewidth=0.6)
+    if not any(piece.slope_from or piece.slope_to for piece in frontier.pieces):
+        axes.set_ylim(-0.1, 1)
+        axes.set_yticks([0])
     unit = view.measure.unit
     per = f"per {unit}" if len(unit) < 4 else "per unit"
     axes.set_ylabel(f"shadow price\nmoney/s {per}", color=INK, fontsize=9)
