@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from itertools import pairwise
-from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -10,8 +9,9 @@ from matplotlib.patheffects import withStroke
 
 from gnr.instance import Instance
 from gnr.plots.contours import label_contours
+from gnr.plots.layout import headed_figure, label_by_ratio, wrap
 from gnr.plots.palette import FAINT, INK
-from gnr.plots.save import new_figure, one_line, plain_text
+from gnr.plots.save import plain_text
 from gnr.sweep_result import Axis, Sweep
 from gnr.sweep_summary import best_words, price_sentences, promise_words
 
@@ -24,6 +24,7 @@ BINDING_COLOURS = {
     "decode + promise": "#b48ac0",
     "prefill + promise": "#c77f5c",
     "decode + prefill + promise": "#8a7a9e",
+    "penalty": "#f0c4a0",
     "infeasible": "#ffffff",
     "undecided": "#8a8a8a",
     "missing": "#bdbdbd",
@@ -35,6 +36,7 @@ BINDING_LABELS = {
     "decode": "decode capacity is short",
     "prefill": "prefill is short",
     "promise": "the promise binds",
+    "penalty": "a penalty holds back",
     "infeasible": "no plan",
 }
 """In words; the others stand for themselves."""
@@ -46,8 +48,14 @@ STAR: dict[str, Any] = {
 }  # fmt: skip
 """The point that earns most."""
 
-NARROW = 0.08
-"""Share of the width below which a region has no label."""
+WITHOUT_PLAN = ("infeasible", "undecided", "missing")
+"""Words of `Sweep.binding` where there is no revenue."""
+
+BODY = 5.4
+"""Height below the heading, inches."""
+
+LONGEST_LABEL = 4.9
+"""Of an axis, inches."""
 
 SYMBOLS = {
     "gpu.batch_slots": "batch slots B",
@@ -74,15 +82,21 @@ def draw_sweep(instance: Instance, result: Sweep) -> dict[str, Any]:
 
 
 def _draw_curves(instance: Instance, result: Sweep) -> Any:
-    figure = new_figure(11, 6.6)
-    axes = figure.add_axes((0.085, 0.155, 0.82, 0.63))
     axis, values = result.axes[0], np.array(result.axes[0].values)
+    title = f"Revenue and time per output token against {_name(axis)}"
+    figure, body = headed_figure(11, BODY, title, *_paragraphs(instance, result))
+    axes = body.add_axes((0.085, 0.22, 0.82, 0.77))
     style: dict[str, Any] = {"linewidth": 1.8}
     if len(values) <= 40:
         style |= {"marker": "o", "markersize": 3.5}
     axes.plot(
         values, result.array("revenue_rate"), color=REVENUE, label="revenue", zorder=3, **style
     )
+    if _paying(result):
+        axes.plot(
+            values, _left(result), color=REVENUE, linestyle=(0, (1, 1.2)), linewidth=1.8,
+            label="revenue less penalties", zorder=3,
+        )  # fmt: skip
     if result.alone is not None:
         alone = np.array(result.alone.revenue_rate, dtype=float)
         axes.plot(
@@ -104,7 +118,7 @@ def _draw_curves(instance: Instance, result: Sweep) -> Any:
         )
     _shade(right, result)
     if result.best is not None:
-        x, y = result.best.values[axis.path], result.best.revenue_rate
+        x, y = result.best.values[axis.path], result.best.revenue_rate - result.best.penalty
         axes.plot([x], [y], color=MARK, label="earns most", clip_on=False, **STAR)
     axes.set_zorder(right.get_zorder() + 1)
     axes.patch.set_visible(False)
@@ -116,9 +130,17 @@ def _draw_curves(instance: Instance, result: Sweep) -> Any:
     for each in (axes, right):
         each.spines["top"].set_visible(False)
     lines = [*axes.get_legend_handles_labels()[0], *right.get_legend_handles_labels()[0]]
-    _legend(figure, lines, len(lines) if len(lines) < 6 else 3)
-    _headline(figure, instance, result, f"Revenue and time per output token against {_name(axis)}")
+    _legend(body, list({line.get_label(): line for line in lines}.values()))
     return figure
+
+
+def _paying(result: Sweep) -> bool:
+    return any(sli.penalty_weight is not None for sli in result.promises)
+
+
+def _left(result: Sweep) -> Any:
+    """Return what is left of the revenue after penalties, as a grid."""
+    return result.array("revenue_rate") - result.array("penalty")
 
 
 def _shade(axes: Any, result: Sweep) -> None:
@@ -128,14 +150,12 @@ def _shade(axes: Any, result: Sweep) -> None:
     names = [result.binding[0], *(kink.after for kink in result.kinks)]
     low, high = (_position(axis, each) for each in (values[0], values[-1]))
     for (left, right), name in zip(pairwise([values[0], *changes, values[-1]]), names, strict=True):
-        axes.axvspan(left, right, color=BINDING_COLOURS[name], alpha=0.55, linewidth=0, zorder=0)
-        start, end = (_position(axis, each) for each in (left, right))
-        if end - start >= NARROW * (high - low):
-            axes.annotate(
-                _label(name).replace(" is ", "\nis ").replace(" binds", "\nbinds"),
-                (((start + end) / 2 - low) / (high - low), 0.985),
-                xycoords="axes fraction", ha="center", va="top", fontsize=8.5, color=INK, zorder=6,
-            )  # fmt: skip
+        band = axes.axvspan(
+            left, right, color=BINDING_COLOURS[name], alpha=0.55, linewidth=0, zorder=0
+        )
+        start, end = ((_position(axis, each) - low) / (high - low) for each in (left, right))
+        if not _fits(axes, _label(name), start, end):
+            band.set_label(_label(name))
     for kink in changes:
         axes.axvline(kink, color=FAINT, linewidth=0.9, linestyle=(0, (2, 2)), zorder=1)
     for start, end in _untrusted(result):
@@ -150,6 +170,19 @@ def _shade(axes: Any, result: Sweep) -> None:
             "kappa = 1", (x, 0.02), xycoords=("data", "axes fraction"), rotation=90, fontsize=8.5,
             xytext=(3, 0), textcoords="offset points", color=INK,
         )  # fmt: skip
+
+
+def _fits(axes: Any, label: str, start: float, end: float) -> bool:
+    """Write a label between two shares of the width if there is room; return whether there is."""
+    text = axes.annotate(
+        label.replace(" is ", "\nis ").replace(" binds", "\nbinds").replace(" holds", "\nholds"),
+        ((start + end) / 2, 0.985), xycoords="axes fraction", ha="center", va="top", fontsize=8.5,
+        color=INK, zorder=6,
+    )  # fmt: skip
+    fits = text.get_window_extent().width < (end - start) * axes.get_window_extent().width
+    if not fits:
+        text.remove()
+    return bool(fits)
 
 
 def _threshold(result: Sweep) -> Iterator[float]:
@@ -170,37 +203,47 @@ def _untrusted(result: Sweep) -> list[tuple[float, float]]:
 
 
 def _draw_revenue(instance: Instance, result: Sweep) -> Any:
-    segment = result.price_segment
-    figure = new_figure(14 if segment else 9.5, 6.6)
-    axes = figure.add_axes((0.07, 0.15, 0.42, 0.63) if segment else (0.1, 0.15, 0.74, 0.63))
-    bar = figure.add_axes((0.5, 0.15, 0.012, 0.63) if segment else (0.86, 0.15, 0.02, 0.63))
+    segment, what = result.price_segment, "revenue less penalties" if _paying(result) else "revenue"
+    figure, body = headed_figure(
+        14 if segment else 9.5, BODY, f"Best {what} over two parameters",
+        *_paragraphs(instance, result),
+    )  # fmt: skip
+    axes = body.add_axes((0.07, 0.18, 0.42, 0.8) if segment else (0.1, 0.18, 0.74, 0.8))
+    bar = body.add_axes((0.5, 0.18, 0.012, 0.8) if segment else (0.86, 0.18, 0.02, 0.8))
     first, second = result.axes
-    revenue = result.array("revenue_rate").T
+    revenue = _left(result).T
     image = axes.pcolormesh(*_edges(first, second), revenue, cmap="viridis", rasterized=True)
-    figure.colorbar(image, cax=bar).set_label("revenue, money/s per GPU", color=INK)
+    figure.colorbar(image, cax=bar).set_label(f"{what}, money/s per GPU", color=INK)
     _lay_out(axes, result)
     if np.nanmax(revenue) > np.nanmin(revenue):
         lines = axes.contour(
             first.values, second.values, revenue, 8, colors="white", linewidths=0.9
         )
         label_contours(figure, axes, lines, lambda level: f"{level:g}")
-    handles = [*_draw_kappa(axes, result), *_draw_best(axes, result)]
-    _legend(figure, handles, len(handles), 0.28 if segment else 0.47)
+    handles = [*_draw_kappa(axes, result), *_draw_best(axes, result), *_white(result)]
+    _legend(body, handles, 0.28 if segment else 0.47)
     if segment is not None:
-        _draw_segment(figure, axes, result)
-    _headline(figure, instance, result, "Best revenue over two parameters")
+        _draw_segment(body, axes, result)
     return figure
 
 
-def _draw_segment(figure: Any, axes: Any, result: Sweep) -> None:
+def _white(result: Sweep) -> list[Any]:
+    """Return the handle of the points without a revenue, if there are any."""
+    from matplotlib.patches import Patch
+
+    names = [_label(name) for name in WITHOUT_PLAN if name in result.binding]
+    return [Patch(facecolor="white", edgecolor=FAINT, label=" or ".join(names))] if names else []
+
+
+def _draw_segment(body: Any, axes: Any, result: Sweep) -> None:
     """Draw the prices of one sum on the map, and revenue along them beside it."""
     segment = result.price_segment
     assert segment is not None
     prompt = np.array(segment.prompt_token)
     line = {"prices.prompt_token": prompt, "prices.output_token": segment.total - prompt}
     axes.plot(*(line[axis.path] for axis in result.axes), color=MARK, linewidth=1.6)
-    beside = figure.add_axes((0.64, 0.36, 0.33, 0.32))
-    below = figure.add_axes((0.64, 0.12, 0.33, 0.16))
+    beside = body.add_axes((0.64, 0.41, 0.33, 0.36))
+    below = body.add_axes((0.64, 0.12, 0.33, 0.2))
     revenue, share = np.array(segment.revenue_rate), prompt / segment.total
     end = int(revenue[-1] > revenue[0]) * (len(prompt) - 1)
     beside.plot(prompt, revenue, color=MARK, linewidth=1.8)
@@ -214,16 +257,17 @@ def _draw_segment(figure: Any, axes: Any, result: Sweep) -> None:
         each.set_xlim(0.0, segment.total)
         for side in ("top", "right"):
             each.spines[side].set_visible(False)
-    words = fill(price_sentences(segment)[1], 68)
-    figure.text(0.62, 0.8, words, fontsize=9, color=INK, va="top")
+    words = body.text(0.62, 0.98, price_sentences(segment)[1], fontsize=9, color=INK, va="top")
+    wrap(words, 5.0)
 
 
 def _draw_binding(instance: Instance, result: Sweep) -> Any:
     from matplotlib.colors import ListedColormap
     from matplotlib.patches import Patch
 
-    figure = new_figure(9.5, 6.9)
-    axes = figure.add_axes((0.1, 0.17, 0.86, 0.6))
+    title = "Which capacity is short where"
+    figure, body = headed_figure(9.5, BODY, title, *_paragraphs(instance, result))
+    axes = body.add_axes((0.1, 0.22, 0.86, 0.76))
     first, second = result.axes
     names = [name for name in BINDING_COLOURS if name in result.binding]
     codes = np.array([names.index(name) for name in result.binding]).reshape(result.shape).T
@@ -238,8 +282,7 @@ def _draw_binding(instance: Instance, result: Sweep) -> Any:
         for name in names
     ]
     handles += [*_draw_kappa(axes, result), *_draw_best(axes, result)]
-    _legend(figure, handles, 4)
-    _headline(figure, instance, result, "Which capacity is short where")
+    _legend(body, handles)
     return figure
 
 
@@ -272,11 +315,16 @@ def _draw_best(axes: Any, result: Sweep) -> list[Any]:
     return list(axes.plot(*place, color=MARK, clip_on=False, label="earns most", **STAR))
 
 
-def _legend(figure: Any, handles: list[Any], columns: int, middle: float = 0.5) -> None:
-    figure.legend(
-        handles=handles, loc="lower center", ncols=columns, frameon=False, fontsize=9,
-        bbox_to_anchor=(middle, 0.005),
-    )  # fmt: skip
+def _legend(body: Any, handles: list[Any], middle: float = 0.5) -> None:
+    """Write the legend at the foot, in as few rows as fit the width."""
+    for rows in range(1, 1 + len(handles)):
+        legend = body.legend(
+            handles=handles, loc="lower center", ncols=-(-len(handles) // rows), frameon=False,
+            fontsize=9, bbox_to_anchor=(middle, 0.005),
+        )  # fmt: skip
+        if legend.get_window_extent().x0 > 0:
+            return
+        legend.remove()
 
 
 def _edges(first: Axis, second: Axis) -> tuple[Any, Any]:
@@ -297,14 +345,17 @@ def _lay_out(axes: Any, result: Sweep) -> None:
 
 def _scale(axes: Any, axis: Axis, side: str) -> None:
     label = f"{_name(axis)}, {axis.unit}" if axis.unit else _name(axis)
-    if side == "x":
-        axes.set_xscale("log" if _logarithmic(axis) else "linear")
-        axes.set_xlim(axis.values[0], axis.values[-1])
-        axes.set_xlabel(label, color=INK)
-    else:
-        axes.set_yscale("log" if _logarithmic(axis) else "linear")
-        axes.set_ylim(axis.values[0], axis.values[-1])
-        axes.set_ylabel(label, color=INK)
+    low, high = axis.values[0], axis.values[-1]
+    drawn, limits, scale = (
+        (axes.xaxis, axes.set_xlim, axes.set_xscale)
+        if side == "x"
+        else (axes.yaxis, axes.set_ylim, axes.set_yscale)
+    )
+    if _logarithmic(axis):
+        scale("log")
+        label_by_ratio(drawn, low, high)
+    limits(low, high)
+    wrap(drawn.set_label_text(label, color=INK), LONGEST_LABEL)
 
 
 def _logarithmic(axis: Axis) -> bool:
@@ -339,11 +390,8 @@ def _label(name: str) -> str:
     return BINDING_LABELS.get(name, f"{name} are short" if " + " in name else name)
 
 
-def _headline(figure: Any, instance: Instance, result: Sweep, title: str) -> None:
-    figure.text(0.02, 0.955, title, fontsize=14, weight="bold", color=INK, va="center")
+def _paragraphs(instance: Instance, result: Sweep) -> list[str]:
+    """Return whose sweep it is, and which point earns most."""
     kept = f"; {', '.join(map(promise_words, result.promises))}" if result.promises else ""
-    subtitle = f"{one_line(instance.title)}. {result.scheme.capitalize()} prices{kept}."
-    figure.text(0.02, 0.91, subtitle, fontsize=10, color=INK, va="center")
-    if result.best is not None:
-        words = fill(best_words(result, result.best), int(10.5 * figure.get_figwidth()))
-        figure.text(0.02, 0.889, words, fontsize=10, color=INK, va="top")
+    told = [f"{instance.title}. {result.scheme.capitalize()} prices{kept}."]
+    return told if result.best is None else [*told, best_words(result, result.best)]
