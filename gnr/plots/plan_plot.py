@@ -6,6 +6,7 @@ from typing import Any
 
 from gnr.facts import Fate, earnings, fates, money, request_gain
 from gnr.limits import bottleneck
+from gnr.plots.layout import headed_figure
 from gnr.plots.palette import (
     FAINT,
     IDLE,
@@ -15,12 +16,9 @@ from gnr.plots.palette import (
     class_colour,
     text_on,
 )
-from gnr.plots.save import new_figure, one_line, plain_text
+from gnr.plots.save import plain_text
 from gnr.promise_facts import planned_words
 from gnr.result import Solution
-
-MOST_LETTERS = 155
-"""Length of a line across the picture."""
 
 MOST_CLASSES = 10
 """Classes drawn one by one; beyond that the smallest share one bar."""
@@ -55,23 +53,19 @@ def draw_plan(solution: Solution) -> Any:
     if solution.totals is None:
         raise ValueError(f"{solution.instance.name}: nothing to draw, {solution.status}")
     bars = _bars(solution)
-    figure = new_figure(12.5, max(5.6, 2.6 + 0.42 * len(bars)))
-    top = 0.73 if solution.promises else 0.76
-    grid = figure.add_gridspec(
-        1, 2, width_ratios=(1.15, 1), left=0.055, right=0.985, top=top, bottom=0.11, wspace=0.4
-    )
-    _draw_slots(figure.add_subplot(grid[0]), solution, bars)
-    _draw_fates(figure.add_subplot(grid[1]), bars)
-    instance = solution.instance
-    figure.text(
-        0.02, 0.955, one_line(instance.title), fontsize=14, weight="bold", color=INK, va="center"
-    )
-    subtitle = f"Best plan under {solution.scheme} pricing: {earnings(solution)}."
-    figure.text(0.02, 0.908, subtitle, fontsize=10, color=INK, va="center")
-    lines = [bottleneck(solution)] + ([planned_words(solution)] if solution.promises else [])
-    for line, height in zip(lines, (0.87, 0.832), strict=False):
-        words = textwrap.shorten(one_line(line), MOST_LETTERS, placeholder=" …")
-        figure.text(0.02, height, words, fontsize=10, color=INK, va="center")
+    told = [
+        f"Best plan under {solution.scheme} pricing: {earnings(solution)}.",
+        bottleneck(solution),
+        planned_words(solution) if solution.promises else "",
+    ]
+    height = max(4.7, 2.0 + 0.42 * len(bars))
+    figure, body = headed_figure(12.5, height, solution.instance.title, *told)
+    grid = body.add_gridspec(
+        1, 2, width_ratios=(1.15, 1), left=0.055, right=0.985, top=1 - 0.5 / height,
+        bottom=0.62 / height, wspace=0.4,
+    )  # fmt: skip
+    _draw_slots(body.add_subplot(grid[0]), solution, bars)
+    _draw_fates(body.add_subplot(grid[1]), bars)
     return figure
 
 
