@@ -135,7 +135,7 @@ def draw_promises(instance: Instance, result: Comparison) -> Any:
             "Dots: measured, 95 % interval. Line: promised; the shaded side breaks it. "
             "Diamonds: planned.",
         )
-        _legend_of_promises(figure, drawn)
+        _legend_of_promises(figure, result, drawn)
     return figure
 
 
@@ -180,17 +180,21 @@ def _draw_promise(
     axes.xaxis.set_major_formatter(lambda value, _: f"{factor * value:g}")
 
 
-def _legend_of_promises(figure: Any, drawn: Sequence[Condition]) -> None:
+def _legend_of_promises(figure: Any, result: Comparison, drawn: Sequence[Condition]) -> None:
+    """Write which mark is which size, and which colour which verdict, of those there can be."""
     from matplotlib.lines import Line2D
 
+    verdicts: dict[Kept | None, str] = {}
+    if any(each.promised is not None for each in result.promises):
+        verdicts |= {"yes": "kept", "undecided": "undecided", "no": "broken"}
+    if any(each.promised is None for each in result.promises):
+        verdicts[None] = "penalised, without a bound"
     handles = [
         Line2D([], [], color=INK, marker=LAW_MARKERS[number % len(LAW_MARKERS)], linestyle="none")
         for number in range(len(drawn))
     ]
-    handles += [
-        Line2D([], [], color=KEPT_COLOURS[kept], linewidth=3) for kept in ("yes", "undecided", "no")
-    ]
-    labels = [f"{each.gpus:,} GPUs" for each in drawn] + ["kept", "undecided", "broken"]
+    handles += [Line2D([], [], color=KEPT_COLOURS[kept], linewidth=3) for kept in verdicts]
+    labels = [f"{each.gpus:,} GPUs" for each in drawn] + list(verdicts.values())
     figure.legend(
         handles, labels, frameon=False, fontsize=9, ncols=len(handles), loc="lower left",
         bbox_to_anchor=(0.01, 0.0),
