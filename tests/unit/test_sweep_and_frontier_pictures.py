@@ -1,4 +1,4 @@
-"""Pictures of frontiers and sweeps: what a reader could mistake is not drawn."""
+"""Pictures: what a reader could mistake is not drawn, and what is drawn is explained."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,10 +8,13 @@ import pytest
 import gnr
 from gnr.models.frontiers import frontier
 from gnr.models.promise_map import frontier_map
+from gnr.plots.comparison_plot import draw_promises
 from gnr.plots.frontier_plot import draw_frontiers
 from gnr.plots.map_plot import draw_map
 from gnr.plots.plan_plot import draw_plan
 from gnr.plots.sweep_plot import draw_sweep
+from gnr.sweep_result import Kink
+from gnr.validation.studies.setting import Setting
 
 INSTANCE = gnr.load("two-class")
 
@@ -132,3 +135,85 @@ def test_axes_by_ratio_carry_plain_numbers() -> None:
     axes = figure.axes[0]
     assert not len(axes.get_xticks(minor=True))
     assert {"200", "500", "1000", "2000"} <= {label.get_text() for label in axes.get_xticklabels()}
+
+
+PENALISED = gnr.load("two-class", overrides=['slis=[{kind="token_tpot",penalty_weight=2000}]'])
+
+
+def legend_of(figure: Any) -> set[str]:
+    return {text.get_text() for part in figure.subfigs for each in part.legends
+            for text in each.get_texts()}  # fmt: skip
+
+
+def heading_of(figure: Any) -> str:
+    return " ".join(" ".join(text.get_text() for text in figure.texts).split())
+
+
+def test_under_a_penalty_the_star_lies_on_what_is_left_after_it() -> None:
+    result = gnr.sweep(PENALISED, "gpu.batch_slots=8:24:5")
+    assert result.best is not None
+    assert result.best.penalty > 0
+    (figure,) = draw_sweep(PENALISED, result).values()
+    lines = {line.get_label(): line for line in figure.axes[0].get_lines()}
+    ((x, y),) = lines["earns most"].get_xydata()
+    assert [x, y] in lines["revenue less penalties"].get_xydata().tolist()
+    assert y < result.best.revenue_rate
+    without = draw_sweep(INSTANCE, gnr.sweep(INSTANCE, "gpu.batch_slots=8:24:5"))["curves"]
+    assert "revenue less penalties" not in legend_of(without)
+
+
+def test_a_stretch_too_narrow_for_its_label_has_it_in_the_legend() -> None:
+    result = gnr.sweep(INSTANCE, "gpu.batch_slots=8:40:33")
+    binding = ("penalty", *result.binding[1:])
+    kink = Kink(lower=8, upper=9, before="penalty", after=binding[1])
+    told = result.model_copy(update={"binding": binding, "kinks": (kink, *result.kinks)})
+    (figure,) = draw_sweep(INSTANCE, told).values()
+    written = {text.get_text() for axes in figure.axes for text in axes.texts}
+    assert "a penalty holds back" in legend_of(figure)
+    assert "a penalty\nholds back" not in written
+    assert "nothing\nis short" in written
+    assert "nothing is short" not in legend_of(figure)
+
+
+def test_white_regions_are_explained_where_there_are_any() -> None:
+    strict = gnr.load("two-class", overrides=['slis=[{kind="throughput",at_least=0.8}]'])
+    grid = ["gpu.batch_slots=4:40:4", "gpu.chunk_tokens=128:1024:3"]
+    assert "no plan" in legend_of(draw_sweep(strict, gnr.sweep(strict, grid))["revenue"])
+    assert "no plan" not in legend_of(draw_sweep(INSTANCE, gnr.sweep(INSTANCE, grid))["revenue"])
+
+
+def test_marks_of_frontiers_are_explained_where_they_are() -> None:
+    promised = gnr.load("two-class-promises")
+    with_bound = heading_of(draw_frontiers(promised, [frontier(promised, "token_tpot")]))
+    without = heading_of(draw_frontiers(INSTANCE, [frontier(INSTANCE, "token_tpot")]))
+    assert "Dotted line: the bound of the file." in with_bound
+    assert "Dotted line" not in without
+    assert "Green diamond" in with_bound
+    assert "Green diamond" in without
+
+
+def test_a_promise_that_costs_nothing_is_drawn_from_nothing_to_the_best() -> None:
+    found = frontier(INSTANCE, "throughput")
+    revenue, price = draw_frontiers(INSTANCE, [found]).axes[:2]
+    assert revenue.get_ylim()[0] < 0 < found.best_revenue_rate < revenue.get_ylim()[1]
+    assert price.get_yticks().tolist() == [0]
+
+
+def test_a_map_says_what_is_kept_only_by_serving_nobody() -> None:
+    promised = gnr.load("two-class-promises")
+    names = "token_tpot", "mean_ttft:decode-heavy"
+    told = heading_of(draw_map(promised, frontier_map(promised, *names, points=5)))
+    assert "token_tpot tighter than 22.0022 ms is kept only by serving nobody" in told
+    assert "mean_ttft:decode-heavy tighter" not in told
+    assert "Hatched: no plan keeps both." in told
+
+
+def test_the_legend_of_promises_names_penalties_where_there_are_any() -> None:
+    for sli, named in (("penalty_weight=20", True), ("at_most=0.03", False)):
+        instance = gnr.load("two-class", overrides=[f'slis=[{{kind="token_tpot",{sli}}}]'])
+        setting = Setting(replications=4, horizon=20.0, warmup=5.0)
+        result = gnr.compare(instance, ["gate-and-route"], [5], ["exponential"], setting=setting)
+        (legend,) = draw_promises(instance, result).legends
+        words = {text.get_text() for text in legend.get_texts()}
+        assert ("penalised, without a bound" in words) == named
+        assert ("kept" in words) != named
