@@ -85,7 +85,7 @@ def _draw_curves(instance: Instance, result: Sweep) -> Any:
     axis, values = result.axes[0], np.array(result.axes[0].values)
     title = f"Revenue and time per output token against {_name(axis)}"
     figure, body = headed_figure(11, BODY, title, *_paragraphs(instance, result))
-    axes = body.add_axes((0.085, 0.22, 0.82, 0.77))
+    axes = body.add_axes((0.085, 0.25, 0.82, 0.74))
     style: dict[str, Any] = {"linewidth": 1.8}
     if len(values) <= 40:
         style |= {"marker": "o", "markersize": 3.5}
