@@ -101,11 +101,17 @@ def conflict_sentences(solution: Solution) -> list[str]:
         told = [f"No plan exists: the promise {last} cannot be kept."]
     else:
         told = [
-            f"No plan exists: {', '.join(others)} and {last} cannot be kept together; without any "
-            "one of them the others can."
+            f"No plan exists: {', '.join(others)} and {last} cannot be kept together; any fewer "
+            "of them can."
         ]
     told.append("What can be kept, all else in the file as it is:")
-    return told + [f"  {_way_out(each)}" for each in conflict.keepable]
+    told += [f"  {_way_out(each)}" for each in conflict.keepable]
+    if conflict.penalties:
+        told.append(
+            f"Penalising {' and '.join(conflict.penalties)} comes with an empty decode buffer "
+            "(eqs. P43, P45); without that the promises can be kept."
+        )
+    return told
 
 
 def planned_words(solution: Solution) -> str:
@@ -131,8 +137,13 @@ def _step(promise: PlannedPromise) -> float:
 
 
 def _way_out(one: KeepablePromise) -> str:
+    if one.clashing_without:
+        *others, last = one.clashing_without
+        clash = f"{', '.join(others)} and {last} cannot be kept together"
+        rest = clash if others else f"{last} cannot be kept"
+        return f"{one.name}: leaving it out does not help, {rest} either"
     if one.nearest is None:
-        return f"{one.name}: no bound at all"
+        return f"{one.name}: leave it out; no bound of it can be kept beside the others"
     return (
         f"{one.name}: {one.direction} = {one.nearest:.12g} instead of {one.bound:.12g} ({one.unit})"
     )

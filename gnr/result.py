@@ -148,6 +148,9 @@ class KeepablePromise(BaseModel):
     null if there is none."""
     unit: str
     """Unit of both."""
+    clashing_without: tuple[str, ...]
+    """The fewest of all other promises of the file that cannot be kept together even if this one
+    is left out; empty if all others can."""
 
     def words(self, bound: float) -> str:
         """Return a bound in words."""
@@ -155,7 +158,7 @@ class KeepablePromise(BaseModel):
 
 
 class Conflict(BaseModel):
-    """Promises that cannot be kept together; without any one of them the others could."""
+    """Promises that cannot be kept together, while any fewer of them could."""
 
     model_config = _FROZEN
 
@@ -163,6 +166,9 @@ class Conflict(BaseModel):
     """Their keys, in file order: no fewer are in conflict."""
     keepable: tuple[KeepablePromise, ...]
     """What each could be instead."""
+    penalties: tuple[str, ...]
+    """Penalties that come with an empty decode buffer, if all promises could be kept without
+    that."""
 
 
 class Solution(BaseModel):

@@ -1,6 +1,6 @@
 """Which promises cannot be kept together, and the nearest ones that can."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from itertools import combinations
@@ -37,7 +37,7 @@ def find_conflict(build: Any, program: Program, promises: Sequence[Promise]) -> 
     build
         One of the functions of `gnr.models.programs`.
     program
-        Rates, weights and what is demanded anyhow; not what hard promises come with.
+        Rates, weights and what is demanded anyhow; not what promises and penalties come with.
     promises
         The promises and penalties of the instance, in file order.
 
@@ -46,21 +46,22 @@ def find_conflict(build: Any, program: Program, promises: Sequence[Promise]) -> 
     Conflict | None
         None if the program is infeasible without any promise.
     """
-    hard = [each for each in promises if each.hard]
-    if _kept(build, program, (), ()) is None:
+    hard, soft = ([each for each in promises if each.hard is kind] for kind in (True, False))
+    basis = promised_state.demanded(program, soft)
+    if not _feasible(build, basis, ()):
         return None
-    together = _smallest(build, program, hard)
-    keepable = [
-        KeepablePromise(
-            name=each.label,
-            direction=each.direction,
-            bound=each.bound,
-            nearest=nearest(build, program, each, [other for other in hard if other is not each]),
-            unit=each.indicator.unit,
-        )
-        for each in together
-    ]
-    return Conflict(promises=tuple(each.label for each in together), keepable=tuple(keepable))
+    together = fewest_in_conflict(build, basis, hard)
+    to_blame = _feasible(build, program, hard)
+    return Conflict(
+        promises=labels(together),
+        keepable=tuple(_keepable(build, basis, each, hard) for each in together),
+        penalties=labels(each for each in soft if to_blame and each.form.empty_decode_buffer),
+    )
+
+
+def labels(promises: Iterable[Promise]) -> tuple[str, ...]:
+    """Return the keys of promises."""
+    return tuple(each.label for each in promises)
 
 
 def shortfall_of(conflict: Conflict) -> tuple[Shortfall, ...]:
@@ -93,8 +94,10 @@ def nearest(
     return None
 
 
-def _smallest(build: Any, program: Program, promises: Sequence[Promise]) -> Sequence[Promise]:
-    """Return the fewest promises that cannot be kept together, the first such in file order.
+def fewest_in_conflict(
+    build: Any, program: Program, promises: Sequence[Promise]
+) -> Sequence[Promise]:
+    """Return the fewest of clashing promises that cannot be kept together, the first in file order.
 
     A plan that keeps some promises often keeps others too: sets of those need no program.
     """
@@ -108,6 +111,27 @@ def _smallest(build: Any, program: Program, promises: Sequence[Promise]) -> Sequ
                 return some
             known.append(kept)
     return promises
+
+
+def _keepable(
+    build: Any, program: Program, promise: Promise, promises: Sequence[Promise]
+) -> KeepablePromise:
+    """Return what could be promised instead, and what still clashes without it."""
+    others = [each for each in promises if each is not promise]
+    clash = () if _feasible(build, program, others) else fewest_in_conflict(build, program, others)
+    return KeepablePromise(
+        name=promise.label,
+        direction=promise.direction,
+        bound=promise.bound,
+        nearest=None if clash else nearest(build, program, promise, others),
+        unit=promise.indicator.unit,
+        clashing_without=labels(clash),
+    )
+
+
+def _feasible(build: Any, program: Program, promises: Sequence[Promise]) -> bool:
+    """Whether promises can be kept; also where the solver cannot tell."""
+    return _kept(build, program, promises, ()) is not None
 
 
 def _kept(

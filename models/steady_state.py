@@ -104,7 +104,7 @@ def _solve(instance: Instance, demands: dict[str, bool], options: dict[str, Any]
     else:
         status, numbers = _without_promises(instance, program)
     if status is Status.INFEASIBLE:
-        conflict = find_conflict(build, basis, promises) if promises else None
+        conflict = find_conflict(build, plain, promises) if promises else None
         shortfall = (
             explain_shortfall(basis, [each.name for each in instance.classes])
             if conflict is None

@@ -42,6 +42,7 @@ FAST = {"kind": "mean_tpot", "at_most": 1.25}
 """2/(2 - x) <= 5/4: x <= 2/5, so that T <= 1/5."""
 BUSY = {"kind": "throughput", "at_least": 0.25}
 """x >= 1/2, so that (P47) is 4/3 at least and the mean wait may be anything down to 1 s."""
+IDLE = {"kind": "throughput", "at_most": 0.2}
 PROMPT = {"kind": "mean_wait", "at_most": 1.0}
 """(2 - x)/x <= 1: x = 1, so that (P47) is 2."""
 
@@ -53,6 +54,11 @@ def conflict_of(*promises: dict[str, Any]) -> Conflict | None:
 def nearest(conflict: Conflict | None) -> dict[str, float | None]:
     assert conflict is not None
     return {each.name: each.nearest for each in conflict.keepable}
+
+
+def clashing_without(conflict: Conflict | None) -> dict[str, tuple[str, ...]]:
+    assert conflict is not None
+    return {each.name: each.clashing_without for each in conflict.keepable}
 
 
 def test_promises_that_can_be_kept_are_in_no_conflict() -> None:
@@ -120,9 +126,8 @@ def test_what_a_promise_comes_with_is_part_of_the_conflict() -> None:
     with one class the spread is 0.
     """
     fair = {"kind": "decode_fairness", "at_most": 0.1}
-    idle = {"kind": "throughput", "at_most": 0.2}
-    assert conflict_of(PROMPT, idle) is None
-    found = conflict_of(PROMPT, idle, fair)
+    assert conflict_of(PROMPT, IDLE) is None
+    found = conflict_of(PROMPT, IDLE, fair)
     assert nearest(found) == {"mean_wait": 4.0, "throughput": 0.5, "decode_fairness": None}
 
 
@@ -133,6 +138,36 @@ def test_a_cluster_too_small_is_no_fault_of_its_promises() -> None:
     solution = solve(build(data, "paper"))
     assert (solution.status, solution.conflict) == ("infeasible", None)
     assert "never leaves" in solution.shortfall[0].requirement
+
+
+def test_what_clashes_without_a_promise_is_told() -> None:
+    """FAST clashes with either of the others: only without FAST can the rest be kept."""
+    found = conflict_of(FAST, BUSY, PROMPT)
+    assert clashing_without(found) == {"mean_tpot": (), "throughput": ("mean_tpot", "mean_wait")}
+    alone = PROMPT | {"at_most": 0.5}
+    found = conflict_of(BUSY | {"at_least": 0.6}, alone)
+    assert clashing_without(found) == {"throughput": ("mean_wait",)}, "the wait is 1 s at least"
+    fair = {"kind": "decode_fairness", "at_most": 0.1}
+    found = conflict_of(PROMPT, IDLE, fair)
+    assert clashing_without(found)["decode_fairness"] == (), (
+        "no bound of it helps, dropping it does"
+    )
+    assert found is not None
+    assert found.penalties == ()
+
+
+def test_what_a_penalty_comes_with_is_told() -> None:
+    """Soft decode fairness demands q_d = 0 as hard does: then the mean wait is 4 s."""
+    fair = {"kind": "decode_fairness", "penalty_weight": 1.0}
+    found = conflict_of(PROMPT, IDLE, fair)
+    assert nearest(found) == {"mean_wait": 4.0, "throughput": 0.5}
+    assert found is not None
+    assert found.penalties == ("decode_fairness",)
+    found = conflict_of(PROMPT | {"at_most": 0.5}, IDLE, fair)
+    assert found is not None
+    assert found.penalties == (), "the wait is 1 s at least, penalty or not"
+    found = conflict_of(PROMPT, IDLE, {"kind": "mean_tpot", "penalty_weight": 1.0})
+    assert found is None
 
 
 @pytest.mark.parametrize("bound", [0.6, 0.7])

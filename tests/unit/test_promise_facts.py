@@ -4,6 +4,7 @@ import pytest
 
 import gnr
 from gnr.promise_facts import (
+    conflict_sentences,
     cost_sentences,
     holds_back,
     planned_words,
@@ -56,6 +57,44 @@ def test_what_is_left_after_penalties_and_without_them_is_told(solution: Solutio
 def test_what_has_no_meaning_is_shown_as_a_dash(solution: Solution) -> None:
     blank = tuple(each.model_copy(update={"planned": None}) for each in solution.promises)
     assert "(planned -)" in planned_words(solution.model_copy(update={"promises": blank}))
+
+
+EMPTY = '{kind="empty_decode_buffer", at_most=0}'
+WAIT = '{kind="mean_wait", at_most=0.5}'
+BOTH = '{kind="mean_tpot", at_most=0.023}, {kind="throughput", at_least=0.9}'
+
+
+@pytest.mark.parametrize(
+    ("slis", "told"),
+    [
+        (
+            f'{EMPTY}, {WAIT}, {{kind="throughput", at_most=0.1}}',
+            "  empty_decode_buffer: leave it out; no bound of it can be kept beside the others",
+        ),
+        (
+            f"{BOTH}, {WAIT}",
+            "  throughput: leaving it out does not help, mean_tpot and mean_wait cannot be kept "
+            "together either",
+        ),
+        (
+            '{kind="throughput", at_least=3}, {kind="mean_tpot", at_most=0.01}',
+            "  throughput: leaving it out does not help, mean_tpot cannot be kept either",
+        ),
+        (
+            f'{WAIT}, {{kind="throughput", at_most=0.1}}, '
+            '{kind="decode_fairness", penalty_weight=1}',
+            "Penalising decode_fairness comes with an empty decode buffer (eqs. P43, P45); without "
+            "that the promises can be kept.",
+        ),
+        (
+            f'{BOTH}, {{kind="mean_ttft", penalty_weight=1}}',
+            "No plan exists: mean_tpot and throughput cannot be kept together; any fewer of them "
+            "can.",
+        ),
+    ],
+)
+def test_ways_out_of_a_conflict_are_told(slis: str, told: str) -> None:
+    assert told in conflict_sentences(gnr.solve(gnr.load("two-class", f"slis=[{slis}]")))
 
 
 @pytest.mark.parametrize(
