@@ -9,10 +9,14 @@ from gnr.errors import InputError, NoOptimumError, Problem
 from gnr.exact_lp import LinearProgram, Row, maximize
 from gnr.exact_rates import exact, exact_rates
 from gnr.instance import Instance, Sli
+from gnr.models.conflict import find_conflict
 from gnr.models.exact_program import OBJECTIVES, exact_program
 from gnr.models.exact_promises import promise_row, row_name, with_promises
 from gnr.models.parametric import ParametricProgram, Piece, tightest, trace
+from gnr.models.point import Program
 from gnr.models.promises import promises_of
+from gnr.models.steady_state import PROGRAMS
+from gnr.rates import rates_of
 from gnr.schema_errors import show, suggest
 from gnr.slis import INDICATORS
 from gnr.slis.indicator import Direction, Indicator
@@ -222,12 +226,12 @@ def course(
     best = maximize(unpromised)
     top = maximize(program.fixed, best.basis)
     if best.value is None:
-        raise no_optimum(moving, "no plan keeps all else that is asked for", "see `gnr solve`")
+        raise no_optimum(moving, f"no plan {_impossible(moving)}", "see `gnr solve`")
     if top.value is None:
         raise no_optimum(
             moving,
-            "it comes with an empty decode buffer (eqs. P43, P45), and no plan with that keeps all "
-            "else that is asked for",
+            "it comes with an empty decode buffer (eqs. P43, P45), and no plan with that "
+            + _impossible(moving, empty_decode_buffer=True),
             "loosen the other promises or leave one out",
         )
     tight = tightest(program, top.basis)
@@ -250,6 +254,18 @@ def course(
         last = _in_file(moving, exact(high)) if upwards else min(exact(high), tight)
     pieces = trace(program, first, last, top.basis, progress) if first <= last else ()
     return Course(best.value, top.value, tight, least.value, beyond, loose, pieces)
+
+
+def _impossible(moving: MovingPromise, *, empty_decode_buffer: bool = False) -> str:
+    """Return what no plan does where all but the promise is infeasible already."""
+    others = moving.without(moving.place).instance
+    rates = rates_of(others)
+    build, weigh = PROGRAMS[others.prices.scheme]
+    program = Program(rates, weigh(rates), empty_decode_buffer=empty_decode_buffer)
+    conflict = find_conflict(build, program, promises_of(others, rates))
+    if conflict is None:
+        return "serves all requests that never leave"
+    return f"keeps {' and '.join(conflict.promises)}"
 
 
 def _in_file(moving: MovingPromise, bound: Fraction) -> Fraction:

@@ -140,6 +140,39 @@ def test_a_range_without_a_promise_that_can_be_kept_is_an_honest_negative(
     assert "less than 0.02200220022 s cannot be promised" in message["message"]
 
 
+@pytest.mark.parametrize(
+    ("slis", "moving", "told"),
+    [
+        (
+            (
+                'kind = "mean_tpot"\nat_most = 0.0225',
+                'kind = "mean_ttft"\nat_most = 3.0',
+                'kind = "throughput"\nat_least = 0.1',
+            ),
+            "token_tpot",
+            "no plan keeps mean_tpot and mean_ttft",
+        ),
+        (
+            ('kind = "mean_wait"\nat_most = 0.5', 'kind = "throughput"\nat_most = 0.1'),
+            "decode_fairness",
+            "no plan with that keeps mean_wait and throughput",
+        ),
+        (('kind = "throughput"\nat_least = 3',), "mean_tpot", "no plan keeps throughput"),
+    ],
+)
+def test_other_promises_that_clash_are_named(
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    slis: tuple[str, ...],
+    moving: str,
+    told: str,
+) -> None:
+    code, document = gnr_json(capsys, with_slis(tmp_path, *slis), "--sli", moving)
+    assert code == 1
+    (message,) = document["error"]["messages"]
+    assert message["message"].endswith(told)
+
+
 def test_a_frontier_that_the_solver_disputes_is_undecided(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -317,6 +350,14 @@ def test_no_instance_is_traced_if_another_cannot_make_the_promise(
     assert code == 2
     assert "there is no class" in err
     assert not traced
+
+
+def test_an_overload_is_not_blamed_on_promises(capsys: pytest.CaptureFixture[str]) -> None:
+    patient = ("--set", "classes.0.patience_rate=0", "--set", "classes.0.arrival_rate=100")
+    code, document = gnr_json(capsys, "two-class", "--sli", "mean_tpot", *patient)
+    assert code == 1
+    (message,) = document["error"]["messages"]
+    assert message["message"] == "no plan serves all requests that never leave"
 
 
 def test_bounds_beyond_all_reason_are_traced(capsys: pytest.CaptureFixture[str]) -> None:
