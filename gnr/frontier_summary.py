@@ -1,7 +1,7 @@
 """The terminal summary of `gnr frontier`, and the words that its pictures share with it."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from rich import box
 from rich.console import Group
@@ -10,6 +10,8 @@ from rich.text import Text
 
 from gnr.facts import money
 from gnr.frontier_result import Breakpoint, Frontier, FrontierMap, FrontierSli
+from gnr.outward import outward
+from gnr.promise_facts import SOME_STEP, with_unit
 
 MOST_ROWS = 40
 """Breakpoints shown; the rest is in the JSON."""
@@ -27,7 +29,7 @@ SYMBOLS = {"at_most": "≤", "at_least": "≥"}
 
 @dataclass(frozen=True)
 class Measure:
-    """How the bounds of a promise are shown.
+    """How the bounds of a promise are shown: on the looser side, where they can be kept.
 
     Attributes
     ----------
@@ -35,30 +37,42 @@ class Measure:
         Shown numbers are the bounds times this.
     unit
         Their unit.
+    direction
+        Which way the bounds go.
     """
 
     factor: float
     unit: str
+    direction: Literal["at_most", "at_least"]
 
     def text(self, bound: float) -> str:
         """Return a bound with its unit."""
-        return f"{self.number(bound)} {self.unit}"
+        return with_unit(self.number(bound), self.unit)
 
     def number(self, bound: float) -> str:
         """Return a bound without its unit."""
-        return f"{self.factor * bound:.6g}"
+        return f"{outward(self.factor * bound, self.direction):.6g}"
+
+    @property
+    def priced(self) -> float:
+        """How much looser a bound is that is priced: a unit, or a hundredth of a whole."""
+        return SOME_STEP if self.unit.startswith("fraction ") else 1.0
 
     @property
     def price_unit(self) -> str:
         """Unit of the shadow price."""
-        return f"money/s per GPU for 1 {self.unit}"
+        return f"money/s per GPU for {with_unit(f'{self.priced:g}', self.unit)}"
+
+    def price(self, slope: float) -> str:
+        """Return a shadow price without its unit."""
+        return money(slope / self.factor * self.priced)
 
 
 def measure(sli: FrontierSli, largest: float) -> Measure:
     """Return how the bounds of a promise are shown: times below a second in ms."""
     if sli.unit == "s" and abs(largest) < 1:
-        return Measure(1e3, "ms")
-    return Measure(1.0, sli.unit)
+        return Measure(1e3, "ms", sli.direction)
+    return Measure(1.0, sli.unit, sli.direction)
 
 
 def measure_of(frontier: Frontier) -> Measure:
@@ -156,7 +170,7 @@ def _breakpoint_table(frontier: Frontier, shown: Measure) -> Table:
             shown.number(point.bound),
             money(point.revenue_rate),
             share(point.revenue_rate, best),
-            *("" if slope is None else money(slope / shown.factor) for slope in slopes),
+            *("" if slope is None else shown.price(slope) for slope in slopes),
             shape,
             _solved(point),
         )

@@ -1,6 +1,7 @@
 """What promises and penalties mean for a planner, in numbers and sentences; no layout here."""
 
 import math
+import re
 
 from gnr.facts import FULL, HOUR, money
 from gnr.result import KeepablePromise, PlannedPromise, Solution
@@ -87,8 +88,15 @@ def cost_sentences(solution: Solution) -> list[str]:
 def quantity(value: float, unit: str) -> str:
     """Return a value with its unit; times below a second in ms, fractions *of* something."""
     if unit == "s" and abs(value) < 1:
-        return f"{1e3 * value:.6g} ms"
-    return f"{value:.6g} {unit.removeprefix('fraction ')}"
+        return with_unit(f"{1e3 * value:.6g}", "ms")
+    return with_unit(f"{value:.6g}", unit)
+
+
+def with_unit(number: str, unit: str) -> str:
+    """Return a number with its unit, one request and several requests, fractions *of* something."""
+    for noun in ("request", "token") if number == "1" else ():
+        unit = re.sub(f"^{noun}s\\b", noun, unit)
+    return f"{number} {unit.removeprefix('fraction ')}"
 
 
 def conflict_sentences(solution: Solution) -> list[str]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from itertools import combinations
 from typing import Any
 
@@ -13,14 +12,9 @@ from gnr.models import promised_state
 from gnr.models.point import Point, Program
 from gnr.models.promises import Promise, add_form, expression
 from gnr.models.solver import Status, optimize, optimize_scaled
+from gnr.outward import outward
 from gnr.result import Conflict, KeepablePromise, Shortfall
 from gnr.slis.affine import Affine
-
-DIGITS = 6
-"""Significant digits of a bound that is proposed."""
-
-RELIABLE_DIGITS = 12
-"""Significant digits of a computed value that are more than rounding."""
 
 MOST_STEPS = 50
 """Steps of the search for the best value of an indicator; a few suffice."""
@@ -220,12 +214,8 @@ def _with_bound(promise: Promise, bound: float) -> Promise:
 
 def _outward(promise: Promise, value: float) -> Iterator[float]:
     """Yield a value rounded to the looser side, then looser and looser ones."""
-    looser, rounding = (1, ROUND_CEILING) if promise.direction == "at_most" else (-1, ROUND_FLOOR)
-    known = Decimal(f"{value:.{RELIABLE_DIGITS}g}")
-    unit = Decimal(1).scaleb(known.adjusted() - DIGITS + 1)
-    rounded = known.quantize(unit, rounding=rounding)
     for step in range(MOST_ROUNDINGS):
-        bound = float(rounded + looser * (2**step - 1) * unit)
+        bound = outward(value, promise.direction, 2**step - 1)
         possible = min(max(bound, promise.indicator.lowest), promise.indicator.highest)
         yield possible
         if possible != bound:

@@ -1,6 +1,7 @@
 """`gnr frontier` as a user runs it."""
 
 import json
+import re
 import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from gnr.cli.app import run
 from gnr.frontier_result import FrontierMap
 from gnr.instance_text import to_toml
 from gnr.models import frontiers, steady_state
+from gnr.models.moving_promise import moving_promise
 from gnr.plots.map_plot import draw_map
 from gnr.reading import load
 from gnr.schemas import read_schema
@@ -60,11 +62,36 @@ def test_frontier_prints_the_documented_json(capsys: pytest.CaptureFixture[str])
 def test_frontier_tells_people_where_the_price_changes(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = gnr(capsys, "two-class", "--sli", "mean_tpot", "--sli", "throughput")
     assert code == 0
-    assert "22.0022" in out, "times in ms"
+    assert "22.0023" in out, "times in ms"
     assert "24.2853" in out
     assert "No tighter one can be kept." in out
     assert "8 of 8 solves agree" in out
     assert "throughput ≥ bound" in out
+
+
+@pytest.mark.parametrize(
+    ("sli", "unit", "priced"),
+    [
+        ("mean_tpot", "ms", "1 ms"),
+        ("mean_end_to_end:decode-heavy", "s", "1 s"),
+        ("max_min_fairness", "of the fair share", "0.01 of the fair share"),
+        ("disaggregation", "requests per GPU", "1 request per GPU"),
+        ("throughput", "requests/s per GPU", "1 request/s per GPU"),
+    ],
+)
+def test_the_bounds_told_can_be_kept_and_read_as_english(
+    capsys: pytest.CaptureFixture[str], sli: str, unit: str, priced: str
+) -> None:
+    code, out, _ = gnr(capsys, "two-class", "--sli", sli)
+    assert code == 0
+    told = " ".join(out.split())
+    assert f"price: money/s per GPU for {priced} promise" in told
+    found = re.search(r"can be promised is (\S+) (.*?): it", told)
+    assert found is not None
+    assert found[2] == unit
+    moving = moving_promise(load("two-class"), sli)
+    typed = float(found[1]) / (1000 if unit == "ms" else 1)
+    assert steady_state.solve(moving.at(typed)).status == "optimal"
 
 
 def test_several_promises_are_several_results(

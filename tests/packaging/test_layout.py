@@ -16,7 +16,7 @@ DOMAIN = {
     "arrays", "atomic", "certificate", "checks", "comparison", "convergence", "coverage",
     "errors", "exact_factors", "exact_lp", "exact_rates", "frontier_result", "instance",
     "instance_text", "network",
-    "overrides", "plan", "provenance", "rates", "reading", "result", "router_export",
+    "outward", "overrides", "plan", "provenance", "rates", "reading", "result", "router_export",
     "schema_errors", "simulation", "slis", "survey", "sweep_result", "varying", "verdicts",
     "_version",
 }  # fmt: skip

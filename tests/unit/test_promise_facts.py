@@ -104,7 +104,12 @@ def test_ways_out_of_a_conflict_are_told(slis: str, told: str) -> None:
         (4.5, "s", "4.5 s"),
         (0.0, "s", "0 ms"),
         (0.9, "fraction of arrivals", "0.9 of arrivals"),
+        (1.0, "fraction of arrivals", "1 of arrivals"),
         (120.0, "tokens per GPU", "120 tokens per GPU"),
+        (1.0, "tokens per GPU", "1 token per GPU"),
+        (1.0, "requests/s per GPU", "1 request/s per GPU"),
+        (1.0, "s", "1 s"),
+        (0.001, "s", "1 ms"),
     ],
 )
 def test_values_are_told_with_their_units(value: float, unit: str, words: str) -> None:
