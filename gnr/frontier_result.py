@@ -129,9 +129,11 @@ class Breakpoint(ExactPoint):
     slope_right: float | None
     """Slope on its right; null if it ends here."""
     resolved_left: Resolved | None
-    """A solve on its left; null where no bound makes sense or none was asked for."""
+    """A solve on its left; null where no bound makes sense or none was asked for, and in a piece
+    narrower than a millionth of its bounds: a solver cannot tell its ends apart."""
     resolved_right: Resolved | None
-    """A solve on its right."""
+    """A solve on its right. Where the frontier is a single bound, one of the two is at it if none
+    is beside it on the looser side."""
     agrees: bool
     """Whether all solves agree."""
     classes: tuple[ClassOccupancy, ...]
@@ -168,7 +170,7 @@ class Frontier(BaseModel):
     breakpoints: tuple[Breakpoint, ...]
     """All ends of pieces, by increasing bound."""
     verified: bool
-    """Whether every breakpoint agrees with its solves."""
+    """Whether every breakpoint agrees with its solves, and there is one at least."""
     warnings: tuple[str, ...]
     """What should be known before the numbers are used."""
     provenance: Provenance

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gnr.facts import money
-from gnr.frontier_result import Breakpoint, Frontier, FrontierMap, FrontierSli
+from gnr.frontier_result import Breakpoint, Frontier, FrontierMap, FrontierSli, Resolved
 from gnr.outward import outward
 from gnr.promise_facts import SOME_STEP, with_unit
 
@@ -128,16 +128,16 @@ def sentences(frontier: Frontier) -> list[str]:
 
 def verification(frontier: Frontier) -> str:
     """Return in a sentence whether the ordinary solver agrees."""
-    solves = [
-        each
-        for point in frontier.breakpoints
-        for each in (point.resolved_left, point.resolved_right)
-        if each is not None
-    ]
+    by_point = [_solves(point) for point in frontier.breakpoints]
+    solves = [each for found in by_point for each in found]
     apart = [each for each in solves if not each.agrees]
+    if not solves:
+        return "NOT VERIFIED: too narrow for a solve to tell one end from the other."
     if not apart:
         count = len(solves)
-        return f"Solved anew beside every breakpoint: {count} of {count} solves agree."
+        where = "beside every breakpoint" if all(by_point) else "where a solve can tell ends apart"
+        where = where if len(by_point) > 1 else "here"
+        return f"Solved anew {where}: {count} of {count} solves agree."
     shown = measure_of(frontier)
     places = ", ".join(shown.text(each.bound) for each in apart)
     return f"NOT VERIFIED: {len(apart)} of {len(solves)} solves disagree, at {places}."
@@ -189,8 +189,14 @@ def prices_at(frontier: Frontier, point: Breakpoint) -> list[float | None]:
 
 
 def _solved(point: Breakpoint) -> str:
-    number = sum(each is not None for each in (point.resolved_left, point.resolved_right))
-    return f"{number} agree" if point.agrees else "DISAGREES"
+    if not point.agrees:
+        return "DISAGREES"
+    number = len(_solves(point))
+    return f"{number} agree" if number else "–"
+
+
+def _solves(point: Breakpoint) -> list[Resolved]:
+    return [each for each in (point.resolved_left, point.resolved_right) if each is not None]
 
 
 def summarize_map(result: FrontierMap) -> Any:

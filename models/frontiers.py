@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any, Literal
 
@@ -34,6 +34,9 @@ from gnr.rates import rates_of
 
 BESIDE = Fraction(1, 64)
 """Share of a piece by which a solve keeps off the breakpoint."""
+
+NARROW = Fraction(1, 10**6)
+"""Width of a piece, relative to its bounds, up to which a solve may take one end for the other."""
 
 SAME_REVENUE, SAME_PRICE = 1e-8, 1e-6
 """Relative differences up to which the solver agrees with the frontier."""
@@ -104,7 +107,7 @@ def frontier(
         loosest=_point(found.loosest, found.top) if found.loosest is not None else None,
         pieces=tuple(_told(piece) for piece in found.pieces),
         breakpoints=breakpoints,
-        verified=all(each.agrees for each in breakpoints),
+        verified=_verified(breakpoints),
         warnings=tuple(warnings_for(instance)),
         provenance=record(
             instance.sha256(), started, {"sli": sli, "from": low, "to": high, **(options or {})}
@@ -192,6 +195,9 @@ def _breakpoints(
             _beside(moving, found, bound, scale, -1, left, right),
             _beside(moving, found, bound, scale, 1, right, left),
         ]
+        if left is None and right is None:
+            looser = 1 if moving.direction == "at_most" else 0
+            sides[looser] = sides[looser] or _at(moving, found, bound, scale)
         yield Breakpoint(
             **_point(bound, (left or pieces[0]).value.at(bound)).model_dump(),
             slope_left=float(left.value.slope(bound)) if left else None,
@@ -202,6 +208,22 @@ def _breakpoints(
             classes=_plan(moving.instance, vertex),
         )
         progress((1 + (k + 1) / len(bounds)) / 2)
+
+
+def _verified(breakpoints: Sequence[Breakpoint]) -> bool:
+    """Whether all solves agree, and there is one at all."""
+    solves = [each for point in breakpoints for each in (point.resolved_left, point.resolved_right)]
+    return any(solves) and all(each.agrees for each in breakpoints)
+
+
+def _at(moving: MovingPromise, found: Course, bound: Fraction, scale: float) -> Resolved:
+    """Return a solve at the only bound of a frontier."""
+    return resolved(moving, float(bound), float(found.pieces[0].value.at(bound)), None, scale)
+
+
+def _narrow(piece: Piece) -> bool:
+    """Whether a piece is too narrow for a solve to tell where in it it is."""
+    return piece.high - piece.low <= NARROW * max(abs(piece.low), abs(piece.high))
 
 
 def _beside(
@@ -216,18 +238,19 @@ def _beside(
     """Return a solve a little beside a breakpoint, `piece` being there and `other` opposite.
 
     Beyond the tightest promise it must be infeasible, or earn what plans do that serve nobody the
-    promise is about; beyond the loosest the promise must cost nothing. None beyond other ends.
+    promise is about; beyond the loosest the promise must cost nothing. None beyond other ends, and
+    in a piece that is too narrow.
     """
     near = piece or other
-    width = near.high - near.low if near is not None else abs(bound) or Fraction(1)
+    width = near.high - near.low if near is not None and not _narrow(near) else abs(bound)
+    width = width or Fraction(1)
     at = float(bound + side * BESIDE * width)
     if not moving.indicator.lowest <= at <= moving.indicator.highest:
         return None
     if piece is not None:
-        inside = exact(at)
-        if not piece.low <= inside <= piece.high:  # narrower than floats can tell
-            inside = bound
-        value, price = float(piece.value.at(inside)), float(piece.value.slope(inside))
+        if _narrow(piece):
+            return None
+        value, price = (float(each(exact(at))) for each in (piece.value.at, piece.value.slope))
         return resolved(moving, at, value, price, scale)
     tightening = -1 if moving.direction == "at_most" else 1
     if bound == found.tightest and side == tightening:

@@ -31,6 +31,12 @@ def gnr_json(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, 
     return code, json.loads(out)
 
 
+def solves(document: Any) -> list[Any]:
+    """Return all solves anew of a frontier."""
+    found = [(each["resolved_left"], each["resolved_right"]) for each in document["breakpoints"]]
+    return [each for sides in found for each in sides if each is not None]
+
+
 def with_slis(folder: Path, *slis: str) -> str:
     """Return the path of the two-class instance with promises added."""
     path = folder / "promised.toml"
@@ -123,6 +129,67 @@ def test_a_promise_that_costs_nothing_is_one_point(capsys: pytest.CaptureFixture
     (point,) = document["breakpoints"]
     assert point["bound"] == document["tightest"]["bound"] == document["loosest"]["bound"] == 1
     assert point["revenue_rate"] == pytest.approx(0.1 * (230 + 380), rel=1e-12)
+
+
+@pytest.mark.parametrize(("sli", "bound"), [("disaggregation", 3.0), ("throughput", 0.0)])
+def test_a_single_bound_is_solved_at(
+    capsys: pytest.CaptureFixture[str], sli: str, bound: float
+) -> None:
+    only = ("--sli", sli, "--from", str(bound), "--to", str(bound))
+    code, document = gnr_json(capsys, "two-class", *only)
+    assert (code, document["verified"]) == (0, True)
+    (point,) = document["breakpoints"]
+    (solve,) = solves(document)
+    assert solve["bound"] == bound
+    assert solve["revenue_rate"] == pytest.approx(point["revenue_rate"], rel=1e-9)
+    assert "Solved anew here: 1 of 1 solves agree." in gnr(capsys, "two-class", *only)[1]
+
+
+@pytest.mark.parametrize(
+    "sli",
+    ["mean_tpot", "token_tpot", "decode_fairness", "max_min_fairness", "mean_ttft", "mean_wait"],
+)
+def test_the_tightest_bound_alone_is_solved_at(
+    capsys: pytest.CaptureFixture[str], sli: str
+) -> None:
+    tightest = gnr_json(capsys, "two-class", "--sli", sli)[1]["tightest"]
+    only = [word for end in ("--from", "--to") for word in (end, repr(tightest["bound"]))]
+    code, document = gnr_json(capsys, "two-class", "--sli", sli, *only)
+    assert code == 0
+    expected = pytest.approx(tightest["revenue_rate"], rel=1e-7, abs=1e-7)
+    assert any(each["revenue_rate"] == expected for each in solves(document))
+
+
+def test_nothing_is_verified_without_a_solve(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(frontiers, "_at", lambda *_: None)
+    code, out, _ = gnr(capsys, "two-class", "--sli", "disaggregation", "--from", "3", "--to", "3")
+    assert code == 3
+    assert "NOT VERIFIED" in out
+
+
+@pytest.mark.parametrize(
+    "sli", ["max_min_fairness", "abandonment_fraction", "mean_end_to_end:decode-heavy"]
+)
+def test_a_piece_that_no_solve_can_tell_from_a_jump_is_not_held_against_one(
+    capsys: pytest.CaptureFixture[str], sli: str
+) -> None:
+    """At kappa = (B - 1)/B up to the rounding of one double, revenue jumps up to that rounding."""
+    slow = ("--set", "gpu.iteration_time.decode_only=0.03549013333333333")
+    code, document = gnr_json(capsys, "two-class-separate", "--sli", sli, *slow)
+    assert code == 0
+    (piece,) = document["pieces"]
+    assert piece["from"] == pytest.approx(piece["to"], rel=1e-15)
+    assert abs(piece["revenue_to"] - piece["revenue_from"]) > 1
+    assert piece["exact"]["from"] != piece["exact"]["to"], "found all the same"
+    assert solves(document)
+    assert piece["from"] not in [each["bound"] for each in solves(document)]
+    told = " ".join(gnr(capsys, "two-class-separate", "--sli", sli, *slow)[1].split())
+    everywhere = all(
+        each["resolved_left"] or each["resolved_right"] for each in document["breakpoints"]
+    )
+    assert ("beside every breakpoint" in told) == everywhere
 
 
 def test_a_promise_to_a_class_that_the_optimum_shuts_out_always_costs(
