@@ -22,7 +22,14 @@ from gnr.frontier_result import (
 )
 from gnr.instance import Instance
 from gnr.models import promised_state
-from gnr.models.moving_promise import Course, MovingPromise, course, moving_promise, no_optimum
+from gnr.models.moving_promise import (
+    Course,
+    MovingPromise,
+    course,
+    moving_promise,
+    no_optimum,
+    set_aside,
+)
 from gnr.models.parametric import Coefficients, LinearFractional, Piece
 from gnr.models.point import Program
 from gnr.models.promises import promises_of
@@ -62,10 +69,10 @@ def frontier(
     Parameters
     ----------
     instance
-        Its other promises stay; penalties are refused.
+        Its other promises stay; other penalties are refused.
     sli
-        ``KIND``, ``KIND:CLASS``, or the name of an SLI of the instance, whose bound is then set
-        aside.
+        ``KIND``, ``KIND:CLASS``, or the name of an SLI of the instance, whose bound or penalty is
+        then set aside.
     low, high
         Ends of the range of bounds; by default from the tightest promise that can be kept to the
         one that costs nothing.
@@ -77,7 +84,7 @@ def frontier(
     Raises
     ------
     InputError
-        If there is no such indicator, an end is not finite, or the instance has penalties.
+        If there is no such indicator, an end is not finite, or the instance has other penalties.
     NoOptimumError
         If no bound in the range can be kept.
     """
@@ -108,7 +115,7 @@ def frontier(
         pieces=tuple(_told(piece) for piece in found.pieces),
         breakpoints=breakpoints,
         verified=_verified(breakpoints),
-        warnings=tuple(warnings_for(instance)),
+        warnings=(*warnings_for(instance), *set_aside(instance, moving)),
         provenance=record(
             instance.sha256(), started, {"sli": sli, "from": low, "to": high, **(options or {})}
         ),

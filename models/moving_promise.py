@@ -170,6 +170,16 @@ def moving_promise(instance: Instance, text: str, option: str = "--sli") -> Movi
     return MovingPromise(moved, place, direction, stated)
 
 
+def set_aside(instance: Instance, moving: MovingPromise) -> list[str]:
+    """Return a warning if the promise takes the place of a penalty of the instance."""
+    stated = instance.slis[moving.place : moving.place + 1]
+    return [
+        f"the penalty on {each.label} is set aside: a promise of it moves instead"
+        for each in stated
+        if each.penalty_weight is not None
+    ]
+
+
 def _meant(
     instance: Instance, text: str, kind: str, class_name: str | None
 ) -> tuple[int, Sli | None]:

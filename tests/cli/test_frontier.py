@@ -309,7 +309,12 @@ def test_penalties_have_no_frontier(capsys: pytest.CaptureFixture[str], tmp_path
     code, _, err = gnr(capsys, file, "--sli", "mean_tpot")
     assert code == 2
     assert "decode_fairness of the instance is a penalty" in err
-    assert gnr(capsys, file, "--sli", "decode_fairness")[0] == 0, "its own bound is what moves"
+    code, _, err = gnr(capsys, file, "--sli", "decode_fairness")
+    assert code == 0, "its own bound is what moves"
+    assert "the penalty on decode_fairness is set aside: a promise of it moves instead" in err
+    promised = with_slis(tmp_path, 'kind = "decode_fairness"\nat_most = 3.0')
+    for name in ("two-class", promised):
+        assert "set aside" not in gnr(capsys, name, "--sli", "decode_fairness")[2]
 
 
 def test_a_map_of_two_promises(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
