@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
@@ -13,7 +13,7 @@ from gnr.exact_rates import exact
 from gnr.frontier_result import FrontierMap, Resolved, wide
 from gnr.instance import Instance
 from gnr.models.frontiers import described, resolved
-from gnr.models.moving_promise import Course, MovingPromise, course, moving_promise
+from gnr.models.moving_promise import Course, MovingPromise, course, moving_promise, set_aside
 from gnr.provenance import record
 
 POINTS = 25
@@ -97,9 +97,14 @@ def frontier_map(
         revenue_rate=tuple(zip(*columns, strict=True)),
         resolved=tuple(solves),
         verified=all(each.agrees for _, _, each in solves),
-        warnings=tuple(warnings_for(instance)),
+        warnings=(*warnings_for(instance), *_aside(instance, told)),
         provenance=record(instance.sha256(), started, options),
     )
+
+
+def _aside(instance: Instance, told: Sequence[MovingPromise]) -> list[str]:
+    """Return which penalties of the instance the promises of the map are drawn without."""
+    return [each for moving in told for each in set_aside(instance, moving)]
 
 
 def _both(instance: Instance, first: str, second: str) -> tuple[MovingPromise, MovingPromise]:

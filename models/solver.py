@@ -255,13 +255,10 @@ def _optimize_pyomo(model: Any) -> Outcome:
         return Outcome(Status.LIMIT)
     condition = results.termination_condition
     if condition is TerminationCondition.convergenceCriteriaSatisfied:
-        loader = results.solution_loader
-        return Outcome(
-            Status.OPTIMAL,
-            float(results.incumbent_objective),
-            loader.get_vars(),
-            loader.get_duals(),
-        )
+        loader, value = results.solution_loader, results.incumbent_objective
+        if value is None:  # HiGHS broke down, and claims an optimum all the same
+            return Outcome(Status.LIMIT)
+        return Outcome(Status.OPTIMAL, float(value), loader.get_vars(), loader.get_duals())
     if condition is TerminationCondition.provenInfeasible:
         return Outcome(Status.INFEASIBLE)
     if condition is TerminationCondition.unbounded:

@@ -86,7 +86,7 @@ def _money_range(frontiers: Sequence[Frontier]) -> tuple[float, float]:
 def _paragraph(instance: Instance, found: Sequence[Frontier]) -> str:
     solves = " ".join(dict.fromkeys(verification(each) for each in found))
     if all(each.verified for each in found):
-        solves = "Every breakpoint was solved anew on both sides by the LP solver and agrees."
+        solves = "Every breakpoint was solved anew by the LP solver and agrees."
     bests = dict.fromkeys(f"{each.best_revenue_rate:.6g}" for each in found)
     without = "the promise" if len(found) == 1 else "the promise of a panel"
     return (
