@@ -42,7 +42,7 @@ def sweep_sentences(result: Sweep) -> list[str]:
     if result.best is not None:
         lines.append(f"{_kept_words(result)}{best_words(result, result.best)}")
     if result.alone is not None and result.alone.best is not None:
-        without = " and ".join(_asked(result))
+        without = " and ".join(asked_for(result))
         lines.append(f"Without {without}, {best_words(result, result.alone.best)}")
     if result.best_outside is not None:
         lines.append(
@@ -56,7 +56,7 @@ def sweep_sentences(result: Sweep) -> list[str]:
     return lines
 
 
-def _asked(result: Sweep) -> list[str]:
+def asked_for(result: Sweep) -> list[str]:
     """Return of what there is some: promises, penalties."""
     paying = {sli.penalty_weight is not None for sli in result.promises}
     return [name for name, there in (("promises", False), ("penalties", True)) if there in paying]
@@ -65,7 +65,7 @@ def _asked(result: Sweep) -> list[str]:
 def _kept_words(result: Sweep) -> str:
     """Return what the best point is best at, to begin a sentence with."""
     words = {"promises": "with the promises kept", "penalties": "with penalties subtracted"}
-    told = " and ".join(words[name] for name in _asked(result))
+    told = " and ".join(words[name] for name in asked_for(result))
     return f"{told.capitalize()}, " if told else ""
 
 
@@ -166,7 +166,7 @@ def _row_table(result: Sweep) -> Table:
     axis = result.axes[0]
     paying = any(sli.penalty_weight is not None for sli in result.promises)
     columns = ["revenue /s"] + (["penalties /s"] if paying else [])
-    columns += [f"without {' and '.join(_asked(result))}"] if result.alone else []
+    columns += [f"without {' and '.join(asked_for(result))}"] if result.alone else []
     columns += ["mixed GPUs", "TPOT, slots", "TPOT, tokens", "kappa", "short"]
     table = _table(f"{axis.path}{_unit(axis.unit)}", columns)
     alone = result.alone.revenue_rate if result.alone else ()

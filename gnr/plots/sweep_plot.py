@@ -13,7 +13,7 @@ from gnr.plots.layout import headed_figure, label_by_ratio, wrap
 from gnr.plots.palette import FAINT, INK
 from gnr.plots.save import plain_text
 from gnr.sweep_result import Axis, Sweep
-from gnr.sweep_summary import best_words, price_sentences, promise_words
+from gnr.sweep_summary import asked_for, best_words, price_sentences, promise_words
 
 BINDING_COLOURS = {
     "none": "#eceff1",
@@ -101,7 +101,7 @@ def _draw_curves(instance: Instance, result: Sweep) -> Any:
         alone = np.array(result.alone.revenue_rate, dtype=float)
         axes.plot(
             values, alone, color=REVENUE, linestyle=(0, (4, 2)), linewidth=1.3,
-            label="revenue without promises", zorder=3,
+            label=f"revenue without {' and '.join(asked_for(result))}", zorder=3,
         )  # fmt: skip
     right = axes.twinx()
     for name, colour, label, line in (
