@@ -203,7 +203,7 @@ def test_a_map_says_what_is_kept_only_by_serving_nobody() -> None:
     promised = gnr.load("two-class-promises")
     names = "token_tpot", "mean_ttft:decode-heavy"
     told = heading_of(draw_map(promised, frontier_map(promised, *names, points=5)))
-    assert "token_tpot tighter than 22.0022 ms is kept only by serving nobody" in told
+    assert "token_tpot tighter than 22.0023 ms is kept only by serving nobody" in told
     assert "mean_ttft:decode-heavy tighter" not in told
     assert "Hatched: no plan keeps both." in told
 
