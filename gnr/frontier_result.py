@@ -134,10 +134,17 @@ class Breakpoint(ExactPoint):
     resolved_right: Resolved | None
     """A solve on its right. Where the frontier is a single bound, one of the two is at it if none
     is beside it on the looser side."""
-    agrees: bool
-    """Whether all solves agree."""
+    agrees: bool | None
+    """Whether all solves agree; null where there is none, the pieces on both sides being too
+    narrow for a solve to tell one end from the other."""
     classes: tuple[ClassOccupancy, ...]
     """An optimal plan here, a vertex; there may be others."""
+
+    @property
+    def solves(self) -> tuple[Resolved, ...]:
+        """Return those of the two solves that there are."""
+        both = (self.resolved_left, self.resolved_right)
+        return tuple(each for each in both if each is not None)
 
 
 class Frontier(BaseModel):
@@ -170,7 +177,7 @@ class Frontier(BaseModel):
     breakpoints: tuple[Breakpoint, ...]
     """All ends of pieces, by increasing bound."""
     verified: bool
-    """Whether every breakpoint agrees with its solves, and there is one at least."""
+    """Whether all solves agree, and there is one at least."""
     warnings: tuple[str, ...]
     """What should be known before the numbers are used."""
     provenance: Provenance

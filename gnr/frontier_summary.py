@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gnr.facts import money
-from gnr.frontier_result import Breakpoint, Frontier, FrontierMap, FrontierSli, Resolved
+from gnr.frontier_result import Breakpoint, Frontier, FrontierMap, FrontierSli
 from gnr.outward import outward
 from gnr.promise_facts import SOME_STEP, with_unit
 
@@ -128,7 +128,7 @@ def sentences(frontier: Frontier) -> list[str]:
 
 def verification(frontier: Frontier) -> str:
     """Return in a sentence whether the ordinary solver agrees."""
-    by_point = [_solves(point) for point in frontier.breakpoints]
+    by_point = [point.solves for point in frontier.breakpoints]
     solves = [each for found in by_point for each in found]
     apart = [each for each in solves if not each.agrees]
     if not solves:
@@ -189,14 +189,9 @@ def prices_at(frontier: Frontier, point: Breakpoint) -> list[float | None]:
 
 
 def _solved(point: Breakpoint) -> str:
-    if not point.agrees:
-        return "DISAGREES"
-    number = len(_solves(point))
-    return f"{number} agree" if number else "–"
-
-
-def _solves(point: Breakpoint) -> list[Resolved]:
-    return [each for each in (point.resolved_left, point.resolved_right) if each is not None]
+    if point.agrees is None:
+        return "–"
+    return f"{len(point.solves)} agree" if point.agrees else "DISAGREES"
 
 
 def summarize_map(result: FrontierMap) -> Any:

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from fractions import Fraction
 from typing import Any, Literal
 
@@ -114,7 +114,7 @@ def frontier(
         loosest=_point(found.loosest, found.top) if found.loosest is not None else None,
         pieces=tuple(_told(piece) for piece in found.pieces),
         breakpoints=breakpoints,
-        verified=_verified(breakpoints),
+        verified=bool(_all_agree(solve for each in breakpoints for solve in each.solves)),
         warnings=(*warnings_for(instance), *set_aside(instance, moving)),
         provenance=record(
             instance.sha256(), started, {"sli": sli, "from": low, "to": high, **(options or {})}
@@ -211,16 +211,16 @@ def _breakpoints(
             slope_right=float(right.value.slope(bound)) if right else None,
             resolved_left=sides[0],
             resolved_right=sides[1],
-            agrees=all(each.agrees for each in sides if each is not None),
+            agrees=_all_agree(sides),
             classes=_plan(moving.instance, vertex),
         )
         progress((1 + (k + 1) / len(bounds)) / 2)
 
 
-def _verified(breakpoints: Sequence[Breakpoint]) -> bool:
-    """Whether all solves agree, and there is one at all."""
-    solves = [each for point in breakpoints for each in (point.resolved_left, point.resolved_right)]
-    return any(solves) and all(each.agrees for each in breakpoints)
+def _all_agree(solves: Iterable[Resolved | None]) -> bool | None:
+    """Whether all solves agree; None if there is none."""
+    found = [each.agrees for each in solves if each is not None]
+    return all(found) if found else None
 
 
 def _at(moving: MovingPromise, found: Course, bound: Fraction, scale: float) -> Resolved:

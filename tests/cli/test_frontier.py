@@ -186,9 +186,11 @@ def test_a_piece_that_no_solve_can_tell_from_a_jump_is_not_held_against_one(
     assert solves(document)
     assert piece["from"] not in [each["bound"] for each in solves(document)]
     told = " ".join(gnr(capsys, "two-class-separate", "--sli", sli, *slow)[1].split())
-    everywhere = all(
-        each["resolved_left"] or each["resolved_right"] for each in document["breakpoints"]
-    )
+    solved = [
+        bool(each["resolved_left"] or each["resolved_right"]) for each in document["breakpoints"]
+    ]
+    assert [each["agrees"] for each in document["breakpoints"]] == [each or None for each in solved]
+    everywhere = all(solved)
     assert ("beside every breakpoint" in told) == everywhere
 
 
