@@ -21,9 +21,6 @@ from gnr.slis.indicator import Indicator
 CAPACITIES = ("prefill_capacity", "mixed_decode_capacity", "solo_decode_capacity")
 """Names of the capacities in results; an SLI cannot take one of them."""
 
-TOKEN_TIMES = ("mean_tpot", "token_tpot")
-"""Kinds that average the time of iterations."""
-
 FAR_ABOVE = 50.0
 """A bound so many times the slowest iteration is taken for a mistake, as milliseconds are."""
 
@@ -349,7 +346,7 @@ def warnings_for(instance: Instance) -> list[str]:
         f"slis: {sli.label} at most {sli.at_most:g} s can never be broken, for no iteration takes "
         f"more than {slowest:g} s: bounds are in seconds"
         for sli in instance.slis
-        if sli.kind in TOKEN_TIMES and (sli.at_most or 0.0) > FAR_ABOVE * slowest
+        if INDICATORS[sli.kind].averages_iterations and (sli.at_most or 0.0) > FAR_ABOVE * slowest
     ]
     return found
 

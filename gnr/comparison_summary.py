@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gnr.comparison import Best, Comparison, Condition, PolicyPair
+from gnr.promise_facts import asked_for
 from gnr.simulation import Estimate, Simulation
 from gnr.simulation_summary import (
     KEPT,
@@ -85,14 +86,12 @@ def _advice(result: Comparison) -> list[Text]:
 
 
 def _cost_of_promises(result: Comparison, promised: float) -> str:
-    paying = any(each.promised is None for each in result.promises)
-    asking = any(each.promised is not None for each in result.promises)
-    what = " and ".join(["promises"] * asking + ["penalties"] * paying)
+    paying = [each.promised is None for each in result.promises]
     told = (
-        f"That optimum promises nothing; the best plan under the {what} earns {promised:.6g} "
-        f"({promised / result.lp_revenue_rate - 1:+.2%})."
+        f"That optimum promises nothing; the best plan under the {asked_for(paying)} earns "
+        f"{promised:.6g} ({promised / result.lp_revenue_rate - 1:+.2%})."
     )
-    return told + " Penalties are subtracted nowhere: see what each costs." * paying
+    return told + " Penalties are subtracted nowhere: see what each costs." * any(paying)
 
 
 def _promise_tables(result: Comparison) -> list[Any]:

@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Iterable
 
 from gnr.facts import FULL, HOUR, money
 from gnr.result import KeepablePromise, PlannedPromise, Solution
@@ -63,6 +64,13 @@ def lost_revenue(solution: Solution) -> float:
     return free - kept
 
 
+def asked_for(penalised: Iterable[bool]) -> str:
+    """Return what there is, promises or penalties or both, in words."""
+    kinds = set(penalised)
+    return " and ".join(name for name, soft in (("promises", False), ("penalties", True))
+                        if soft in kinds)  # fmt: skip
+
+
 def cost_sentences(solution: Solution) -> list[str]:
     """Return what is left after penalties, and what the plan would earn with nothing to keep."""
     told, kept = [], solution.revenue_rate or 0.0
@@ -74,8 +82,8 @@ def cost_sentences(solution: Solution) -> list[str]:
         )
     if solution.unpromised_revenue_rate is None:
         return told
-    kinds = {"promises" if each.bound is not None else "penalties" for each in solution.promises}
-    what, lost = " and ".join(sorted(kinds, reverse=True)), lost_revenue(solution)
+    what = asked_for(each.bound is None for each in solution.promises)
+    lost = lost_revenue(solution)
     if not lost:
         told.append(f"Without its {what} it would earn no more.")
     else:

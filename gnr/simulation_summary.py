@@ -188,7 +188,7 @@ def _advice(
     if promise.planned is None:
         return told + _only_by_nobody(promise)
     ways = _ways(promise, excess, result, tried)
-    return f"{told}{', or '.join(ways) or 'no plan has room for more'}."
+    return f"{told}{', or '.join(ways) or 'no plan keeps a tighter one'}."
 
 
 def _only_by_nobody(promise: MeasuredPromise) -> str:

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gnr.instance import Sli
+from gnr.promise_facts import asked_for
 from gnr.rates import ROUNDING
 from gnr.sweep_result import Best, Kink, PriceSegment, Sweep
 
@@ -42,8 +43,8 @@ def sweep_sentences(result: Sweep) -> list[str]:
     if result.best is not None:
         lines.append(f"{_kept_words(result)}{best_words(result, result.best)}")
     if result.alone is not None and result.alone.best is not None:
-        without = " and ".join(asked_for(result))
-        lines.append(f"Without {without}, {best_words(result, result.alone.best)}")
+        best = best_words(result, result.alone.best)
+        lines.append(f"Without {without_what(result)}, {best}")
     if result.best_outside is not None:
         lines.append(
             f"Not to be trusted: {best_words(result, result.best_outside)} There kappa < 1, "
@@ -56,17 +57,18 @@ def sweep_sentences(result: Sweep) -> list[str]:
     return lines
 
 
-def asked_for(result: Sweep) -> list[str]:
-    """Return of what there is some: promises, penalties."""
-    paying = {sli.penalty_weight is not None for sli in result.promises}
-    return [name for name, there in (("promises", False), ("penalties", True)) if there in paying]
-
-
 def _kept_words(result: Sweep) -> str:
     """Return what the best point is best at, to begin a sentence with."""
-    words = {"promises": "with the promises kept", "penalties": "with penalties subtracted"}
-    told = " and ".join(words[name] for name in asked_for(result))
-    return f"{told.capitalize()}, " if told else ""
+    told = without_what(result)
+    if not told:
+        return ""
+    kept = told.replace("promises", "the promises kept")
+    return f"With {kept.replace('penalties', 'penalties subtracted')}, "
+
+
+def without_what(result: Sweep) -> str:
+    """Return what the sweep that is drawn beside it does without."""
+    return asked_for(sli.penalty_weight is not None for sli in result.promises)
 
 
 def promise_words(sli: Sli) -> str:
@@ -166,7 +168,7 @@ def _row_table(result: Sweep) -> Table:
     axis = result.axes[0]
     paying = any(sli.penalty_weight is not None for sli in result.promises)
     columns = ["revenue /s"] + (["penalties /s"] if paying else [])
-    columns += [f"without {' and '.join(asked_for(result))}"] if result.alone else []
+    columns += [f"without {without_what(result)}"] if result.alone else []
     columns += ["mixed GPUs", "TPOT, slots", "TPOT, tokens", "kappa", "short"]
     table = _table(f"{axis.path}{_unit(axis.unit)}", columns)
     alone = result.alone.revenue_rate if result.alone else ()

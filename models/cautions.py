@@ -9,9 +9,6 @@ from gnr.models.conflict import nearest
 from gnr.models.point import Point, Program
 from gnr.models.promises import Promise
 
-UNTIL_FIRST_TOKEN = ("mean_wait", "mean_ttft")
-"""Kinds that say nothing of what comes after the prefill."""
-
 MANY = 0.1
 """Share of the prefilled requests of a class that leave before decode from which it is told."""
 
@@ -65,7 +62,7 @@ def _never_answered(
     """Yield which classes are prefilled to keep a promise about that, and then not decoded."""
     rates, owners = program.rates, set[int]()
     for each in promises:
-        if each.hard and each.sli.kind in UNTIL_FIRST_TOKEN:
+        if each.hard and each.indicator.ends_at_first_token:
             owners |= set(each.scope.classes)
     started = rates.prefill * point.prefill
     left = rates.patience_rate * point.decode_queue

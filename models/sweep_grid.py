@@ -183,7 +183,7 @@ def _enter(grid: Grid, at: int, instance: Instance, optimum: WarmOptimum) -> Non
         ),
     ).item()
     turned_away = word == "none" and _leaving(rates, point) > USED_UP * rates.arrival_rate.sum()
-    grid.binding[at] = _why_nobody(promises, point) if turned_away else word
+    grid.binding[at] = _turning_away(promises, point) if turned_away else word
 
 
 def _short(promise: Promise, price: float, optimum: WarmOptimum) -> bool:
@@ -192,8 +192,8 @@ def _short(promise: Promise, price: float, optimum: WarmOptimum) -> bool:
         return False
     value, bound = promise.value(optimum.point), promise.bound
     room = max(abs(bound), abs(value), 1e-3)
-    gain = abs(price) * room > USED_UP * abs(optimum.revenue_rate)
-    return gain and abs(value - bound) <= USED_UP * room
+    costs = abs(price) * room > USED_UP * abs(optimum.revenue_rate)
+    return costs and abs(value - bound) <= USED_UP * room
 
 
 def _leaving(rates: Rates, point: Point) -> float:
@@ -201,7 +201,7 @@ def _leaving(rates: Rates, point: Point) -> float:
     return float(rates.patience_rate @ (point.prefill_queue + point.decode_queue))
 
 
-def _why_nobody(promises: Sequence[Promise], point: Point) -> str:
+def _turning_away(promises: Sequence[Promise], point: Point) -> str:
     """Return what turns requests away where there is room for them."""
     if any(each.hard and np.isnan(each.value(point)) for each in promises):
         return "promise"

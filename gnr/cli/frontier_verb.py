@@ -1,6 +1,7 @@
 """``gnr frontier``: the best revenue against a promise, or against two."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -125,18 +126,18 @@ def _frontiers(
 
     with progress_of_events(f"{instance.name}, frontiers", len(chosen), "frontiers") as progress:
         for done, each in enumerate(chosen):
-
-            def share_done(share: float, done: int = done) -> None:
-                progress(done + share)
-
             yield trace(
                 instance,
                 each,
                 low=low,
                 high=high,
-                progress=share_done,
+                progress=partial(_share_done, progress, done),
                 options={"set": list(overrides)},
             )
+
+
+def _share_done(progress: Callable[[float], None], done: int, share: float) -> None:
+    progress(done + share)
 
 
 def _map(

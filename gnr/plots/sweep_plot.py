@@ -13,7 +13,7 @@ from gnr.plots.layout import headed_figure, label_by_ratio, wrap
 from gnr.plots.palette import FAINT, INK
 from gnr.plots.save import plain_text
 from gnr.sweep_result import Axis, Sweep
-from gnr.sweep_summary import asked_for, best_words, price_sentences, promise_words
+from gnr.sweep_summary import best_words, price_sentences, promise_words, without_what
 
 BINDING_COLOURS = {
     "none": "#eceff1",
@@ -101,7 +101,7 @@ def _draw_curves(instance: Instance, result: Sweep) -> Any:
         alone = np.array(result.alone.revenue_rate, dtype=float)
         axes.plot(
             values, alone, color=REVENUE, linestyle=(0, (4, 2)), linewidth=1.3,
-            label=f"revenue without {' and '.join(asked_for(result))}", zorder=3,
+            label=f"revenue without {without_what(result)}", zorder=3,
         )  # fmt: skip
     right = axes.twinx()
     for name, colour, label, line in (
@@ -322,7 +322,7 @@ def _legend(body: Any, handles: list[Any], middle: float = 0.5) -> None:
             handles=handles, loc="lower center", ncols=-(-len(handles) // rows), frameon=False,
             fontsize=9, bbox_to_anchor=(middle, 0.005),
         )  # fmt: skip
-        if legend.get_window_extent().x0 > 0:
+        if rows == len(handles) or legend.get_window_extent().x0 > 0:
             return
         legend.remove()
 

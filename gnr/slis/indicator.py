@@ -123,6 +123,10 @@ class Indicator:
         Whether all classes in scope must leave at some rate for it to be defined.
     needs_fair_shares
         Whether `Scope.fair_shares` must be there.
+    ends_at_first_token
+        Whether it says nothing of what comes after the prefill.
+    averages_iterations
+        Whether it is a mean of iteration times, and so never above the slowest.
     """
 
     kind: str
@@ -139,6 +143,8 @@ class Indicator:
     value: Callable[[Scope, Any], Any] | None = None
     needs_patience: bool = False
     needs_fair_shares: bool = False
+    ends_at_first_token: bool = False
+    averages_iterations: bool = False
 
     def at(self, scope: Scope, point: Any) -> Any:
         """Return the indicator at a point, or at averages of a simulation; shape ``(...)``.

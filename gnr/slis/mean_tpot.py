@@ -51,4 +51,5 @@ INDICATOR = Indicator(
     scopes=("cluster",),
     form=form,
     convex=convex,
+    averages_iterations=True,
 )

@@ -39,4 +39,5 @@ INDICATOR = Indicator(
     form=form,
     convex=convex,
     needs_patience=True,
+    ends_at_first_token=True,
 )

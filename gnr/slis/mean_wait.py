@@ -36,4 +36,5 @@ INDICATOR = Indicator(
     form=form,
     convex=convex,
     needs_patience=True,
+    ends_at_first_token=True,
 )

@@ -32,4 +32,5 @@ INDICATOR = Indicator(
     scopes=("cluster", "class"),
     form=form,
     convex=lambda _: False,
+    averages_iterations=True,
 )

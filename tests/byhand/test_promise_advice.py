@@ -83,6 +83,9 @@ def test_what_was_tried_is_not_proposed() -> None:
     (told,) = [str(each) for each in promise_advice(found, ["sli-aware-general"])]
     assert "sli-aware-general" not in told
     assert "plan with --set" in told
+    found = run(measured("at_most", 0.02, 0.02, 0.0203, 0.0001, 0.0197), "gate-and-route")
+    (told,) = [str(each) for each in promise_advice(found, ["sli-aware-general"])]
+    assert told == "speed is broken, by up to 0.0004 s: no plan keeps a tighter one."
 
 
 def test_a_plan_that_serves_nobody_is_the_first_thing_to_know() -> None:

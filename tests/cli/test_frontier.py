@@ -14,6 +14,7 @@ from gnr.frontier_result import FrontierMap
 from gnr.instance_text import to_toml
 from gnr.models import frontiers, steady_state
 from gnr.models.moving_promise import moving_promise
+from gnr.models.promise_map import frontier_map
 from gnr.plots.map_plot import draw_map
 from gnr.reading import load
 from gnr.schemas import read_schema
@@ -314,6 +315,8 @@ def test_penalties_have_no_frontier(capsys: pytest.CaptureFixture[str], tmp_path
     code, _, err = gnr(capsys, file, "--sli", "decode_fairness")
     assert code == 0, "its own bound is what moves"
     assert "the penalty on decode_fairness is set aside: a promise of it moves instead" in err
+    drawn = frontier_map(load(file), "decode_fairness", "mean_tpot", points=5)
+    assert "the penalty on decode_fairness is set aside" in drawn.warnings[0]
     promised = with_slis(tmp_path, 'kind = "decode_fairness"\nat_most = 3.0')
     for name in ("two-class", promised):
         assert "set aside" not in gnr(capsys, name, "--sli", "decode_fairness")[2]

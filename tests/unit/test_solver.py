@@ -1,11 +1,14 @@
 """The seam to the solver: statuses, signs of duals, and coefficients out of its range."""
 
 import itertools
+from types import SimpleNamespace
 from typing import Any
 
 import pyomo.environ as pyo
 import pytest
+from pyomo.contrib.solver.common.results import TerminationCondition
 
+from gnr.models import solver
 from gnr.models.solver import Status, optimize, optimize_scaled
 
 ROUTES = (optimize, optimize_scaled)
@@ -85,3 +88,14 @@ def test_scaled_route_keeps_coefficients_the_solver_would_drop() -> None:
     found = optimize_scaled(model)
     assert found.status is Status.OPTIMAL
     assert found.objective == pytest.approx(1e13)
+
+
+def test_an_optimum_without_a_value_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What HiGHS answers where it breaks down, now and then."""
+    broken = SimpleNamespace(
+        termination_condition=TerminationCondition.convergenceCriteriaSatisfied,
+        incumbent_objective=None,
+        solution_loader=None,
+    )
+    monkeypatch.setattr(solver, "_call_pyomo", lambda *_, **__: broken)
+    assert optimize(one_row(pyo.maximize, "<=")).status is Status.LIMIT
