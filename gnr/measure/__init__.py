@@ -1,0 +1,1 @@
+"""From measurements to an instance: iteration times (calibrate) and request logs (fit)."""
