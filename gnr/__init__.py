@@ -16,6 +16,7 @@ from gnr._version import __version__ as __version__
 if TYPE_CHECKING:
     from gnr.errors import InputError as InputError
     from gnr.instance import Instance as Instance
+    from gnr.measure.calibration import calibrate as calibrate
     from gnr.models.frontiers import frontier as frontier
     from gnr.models.promise_map import frontier_map as frontier_map
     from gnr.models.steady_state import solve as solve
@@ -35,6 +36,7 @@ _HOMES = {
     "Plan": "gnr.plan",
     "Solution": "gnr.result",
     "build_network": "gnr.network",
+    "calibrate": "gnr.measure.calibration",
     "compare": "gnr.validation.studies.comparison",
     "converge": "gnr.validation.studies.convergence",
     "frontier": "gnr.models.frontiers",
@@ -52,6 +54,7 @@ __all__ = [
     "Plan",
     "Solution",
     "build_network",
+    "calibrate",
     "compare",
     "converge",
     "frontier",

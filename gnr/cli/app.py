@@ -13,6 +13,7 @@ from typer.exceptions import TyperException
 
 from gnr._version import __version__
 from gnr.cli import (
+    calibrate_verb,
     check_verb,
     compare_verb,
     converge_verb,
@@ -54,6 +55,7 @@ app.command("converge", short_help="See how growing clusters near the optimum.")
 app.command("compare", short_help="Set policies side by side; say which is best.")(
     compare_verb.compare
 )
+app.command("calibrate", short_help="Fit measured iteration times.")(calibrate_verb.calibrate)
 app.command("frontier", short_help="Trace what a promise costs, exactly.")(frontier_verb.frontier)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from gnr.calibration_result import Calibration
 from gnr.certificate import Certificate
 from gnr.comparison import Comparison
 from gnr.convergence import Convergence
@@ -77,6 +78,7 @@ DOCUMENTS: dict[str, type[BaseModel]] = {
     "prove": ProofReport,
     "prove-list": ClaimList,
     "prove-instance": Coverage,
+    "calibrate": Calibration,
     "error": ErrorDocument,
 }
 """Model of each document; a verb that takes several instances prints ``{"results": [...]}``."""
