@@ -9,6 +9,9 @@ from gnr.schema_errors import suggest
 SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 """Units of time, s."""
 
+SPELT_OUT = {"seconds": "s", "milliseconds": "ms", "microseconds": "us", "nanoseconds": "ns"}
+"""Units that a header may give in words."""
+
 COUNTS = {"": 1.0}
 """The one unit of what is counted."""
 
@@ -174,6 +177,8 @@ def _column(header: str, quantity: Quantity, unit: str | None) -> Column:
 def _unit_of(header: str, quantity: Quantity) -> str | None:
     """Return the unit that a header ends with: ``tau_ms``, ``time(us)``, ``latency [s]``."""
     text = header.strip().lower().rstrip(")]")
+    if SPELT_OUT.get(text) in quantity.units:
+        return SPELT_OUT[text]
     for unit in quantity.units:
         if unit and (
             text == unit or text.endswith(("_" + unit, "(" + unit, "[" + unit, " " + unit))
@@ -185,6 +190,6 @@ def _unit_of(header: str, quantity: Quantity) -> str | None:
 def _bare(header: str, quantity: Quantity) -> str:
     """Return a header in lower case, without its unit."""
     text, unit = header.strip().lower(), _unit_of(header, quantity)
-    if unit is not None and text != unit:
+    if unit is not None and text != unit and text not in SPELT_OUT:
         text = text.rstrip(")]").removesuffix(unit).rstrip("_([ ")
     return text.strip().replace(" ", "_").replace("-", "_")

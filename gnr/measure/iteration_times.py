@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gnr.arrays import Flags, Floats
 from gnr.errors import InputError, Problem
@@ -84,7 +85,7 @@ class IterationTimes:
         """Return the number of rows."""
         return len(self.seconds)
 
-    def __getitem__(self, chosen: Flags) -> "IterationTimes":
+    def __getitem__(self, chosen: Flags | NDArray[np.intp]) -> "IterationTimes":
         """Return some of the rows, by a mask or by numbers."""
         return IterationTimes(*(getattr(self, each.name)[chosen] for each in fields(self)))
 
@@ -151,7 +152,8 @@ def read_iteration_times(
     """
     choices, conditions = read_choices(columns, QUANTITIES), read_conditions(where)
     ranges = _ranges(within)
-    parts, found, digests = [], [], {}
+    found: list[tuple[str, str, Column]] = []
+    parts, digests = [IterationTimes(*(np.zeros(0) for _ in range(5)))], {}
     heads = [read_head(file) for file in files]
     there = {name for head in heads for name in head.names}
     for file, head in zip(files, heads, strict=True):

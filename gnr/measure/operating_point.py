@@ -160,7 +160,7 @@ def _prefixes(instance: Instance, variation: float) -> Floats:
     """Return by class the prompt tokens before a chunk, on average over the chunks."""
     chunk, longer = instance.gpu.chunk_tokens, (1 + variation) / 2
     half = [(longer * each.prompt_tokens - chunk / 2) for each in instance.classes]
-    return np.maximum(np.array(half), 0.0)
+    return np.array([max(each, 0.0) for each in half])
 
 
 def _filled(instance: Instance, variation: float, share: float) -> Batch:
