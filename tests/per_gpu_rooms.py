@@ -9,7 +9,7 @@ import numpy as np
 from gnr.plan import ClassPlan, Plan
 from gnr.rates import Rates, compute_rates
 from gnr.validation.chain import Flow
-from gnr.validation.per_gpu import kernel
+from gnr.validation.per_gpu import choices, kernel
 from gnr.validation.per_gpu import layout as at
 from gnr.validation.per_gpu.layout import Room, Rules, make_room
 from gnr.validation.per_gpu.lengths import LengthLaw
@@ -231,7 +231,7 @@ def _checks(rules: Rules, room: Room) -> list[tuple[str, bool]]:
                                    for k, each in enumerate(alarms))),
         ("sizes of the buffers", [len(line) for line in _buffers(lines, classes)]
          != list(room.counters[at.WAITING : at.WAITING + 2])),
-        ("credit", credit > kernel.MOST_CREDIT or spent + credit > granted),
+        ("credit", credit > choices.MOST_CREDIT or spent + credit > granted),
         ("cap on prefills", bool(busy.sum() > rules.most_prefills)),
         ("balance", not np.array_equal(_present(room), expected.sum(axis=1))),
     ]  # fmt: skip

@@ -1,16 +1,9 @@
-"""Single GPUs, compiled into the kernel: batches, modes, and the lists of those with room."""
+"""Single GPUs, compiled into the kernels: batches, modes, and the lists of those with room."""
 
 from typing import Any
 
 from gnr.validation.per_gpu import layout as at
-from gnr.validation.per_gpu.structures import (
-    inlined,
-    pick_ahead,
-    set_next_event,
-)
-from gnr.validation.policies.routers import Place
-
-SAME_GPU = int(Place.SAME_GPU)
+from gnr.validation.per_gpu.structures import inlined, note_in_bins, set_next_event
 
 
 @inlined
@@ -22,23 +15,37 @@ def switch_mode(
     reals[gpu, at.TOKENS] += reals[gpu, at.SPEED] * (now - reals[gpu, at.SINCE])
     reals[gpu, at.SINCE] = now
     reals[gpu, at.SPEED] = speed
-    if room.gpu_integers[gpu, at.DECODES] > 0:
-        for i in range(len(rules.patience)):
-            moved = float(room.gpu_integers[gpu, at.HELD + i])
-            room.state[i * at.ROWS + before] -= moved
-            room.state[i * at.ROWS + after] += moved
+    move_decodes(rules, room, gpu, before, after)
     file_gpu(rules, room, gpu)
     plan_event(room, gpu)
 
 
 @inlined
+def move_decodes(rules: Any, room: Any, gpu: int, before: int, after: int) -> None:
+    """Count the decodes of a GPU in another row of the state."""
+    if room.gpu_integers[gpu, at.DECODES] > 0:
+        for i in range(len(rules.patience)):
+            moved = float(room.gpu_integers[gpu, at.HELD + i])
+            room.state[i * at.ROWS + before] -= moved
+            room.state[i * at.ROWS + after] += moved
+
+
+@inlined
 def start_decode(rules: Any, room: Any, gpu: int, request: int, now: float) -> None:
     """Put a decode into a slot of a GPU: it is done once the GPU has emitted its tokens."""
+    reals = room.gpu_reals
+    emitted = reals[gpu, at.TOKENS] + reals[gpu, at.SPEED] * (now - reals[gpu, at.SINCE])
+    take_slot(rules, room, gpu, request, emitted + room.request_reals[request, at.OUTPUT], now)
+    file_gpu(rules, room, gpu)
+    plan_event(room, gpu)
+
+
+@inlined
+def take_slot(rules: Any, room: Any, gpu: int, request: int, done: float, now: float) -> None:
+    """Seat a decode that will be done when its GPU has counted `done` tokens."""
     reals, integers = room.gpu_reals, room.gpu_integers
     i = room.request_integers[request, at.CLASS]
     slot = integers[gpu, at.DECODES]
-    emitted = reals[gpu, at.TOKENS] + reals[gpu, at.SPEED] * (now - reals[gpu, at.SINCE])
-    done = emitted + room.request_reals[request, at.OUTPUT]
     reals[gpu, rules.finish + slot] = done
     integers[gpu, rules.holders + slot] = request
     if slot == 0 or done < reals[gpu, at.NEXT]:
@@ -52,8 +59,33 @@ def start_decode(rules: Any, room: Any, gpu: int, request: int, now: float) -> N
     origin = room.request_integers[request, at.ORIGIN]
     if origin != gpu:
         room.sums[i, at.TRANSFERS] += 1.0
-    file_gpu(rules, room, gpu)
-    plan_event(room, gpu)
+
+
+@inlined
+def leave_slot(rules: Any, room: Any, gpu: int, now: float) -> int:
+    """Take the decode that is done first out of its GPU and count it; return its request."""
+    finish, integers = room.gpu_reals, room.gpu_integers
+    begin, holders = rules.finish, rules.holders
+    slot, last = integers[gpu, at.FIRST], integers[gpu, at.DECODES] - 1
+    request: int = integers[gpu, holders + slot]
+    i = room.request_integers[request, at.CLASS]
+    finish[gpu, begin + slot] = finish[gpu, begin + last]
+    integers[gpu, holders + slot] = integers[gpu, holders + last]
+    integers[gpu, at.DECODES] = last
+    first, least = 0, finish[gpu, begin]
+    for k in range(1, last):
+        if finish[gpu, begin + k] < least:
+            first, least = k, finish[gpu, begin + k]
+    integers[gpu, at.FIRST] = first
+    finish[gpu, at.NEXT] = least
+    room.gpu_integers[gpu, at.HELD + i] -= 1
+    mixed = integers[gpu, at.PREFILLING] != at.NOBODY
+    room.state[i * at.ROWS + (at.MIXED if mixed else at.SOLO)] -= 1.0
+    room.counts[i, at.MIXED_DONE if mixed else at.SOLO_DONE] += 1.0
+    total = now - room.request_reals[request, at.ARRIVED]
+    room.sums[i, at.END_TO_END] += total
+    note_in_bins(room, i, at.END_TO_END_BINS, total)
+    return request
 
 
 @inlined
@@ -108,31 +140,6 @@ def file_gpu(rules: Any, room: Any, gpu: int) -> None:
         places[gpu, at.LISTED] = size
         counters[at.FREE_GPUS + wanted] = size + 1
     integers[gpu, at.LIST] = wanted
-
-
-@inlined
-def find_place(rules: Any, room: Any, buffer: int, origin: int) -> int:
-    """Return a GPU for the next decode of a buffer, uniformly in the first place with room."""
-    for k in range(rules.places.shape[1]):
-        place = rules.places[buffer, k]
-        if place == SAME_GPU:
-            if room.gpu_integers[origin, at.LIST] != at.NOBODY:
-                return origin
-            continue
-        choices = 0
-        for which in range(4):
-            if place >> which & 1:
-                choices += room.counters[at.FREE_GPUS + which]
-        if choices == 0:
-            continue
-        chosen = pick_ahead(room, at.NEXT_FREE, choices)
-        for which in range(4):
-            if place >> which & 1:
-                if chosen < room.counters[at.FREE_GPUS + which]:
-                    found: int = room.free[which, chosen]
-                    return found
-                chosen -= room.counters[at.FREE_GPUS + which]
-    return at.NOBODY
 
 
 @inlined

@@ -10,26 +10,30 @@ the tokens of its streams, fast alone and slowly beside a prefill: a change of m
 number, whatever the batch, and progress is carried over exactly.
 """
 
-import hashlib
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from gnr.validation import chain
-from gnr.validation.chain import FAR
 from gnr.validation.per_gpu import layout as at
 from gnr.validation.per_gpu.batches import (
-    SAME_GPU,
     file_gpu,
-    find_place,
+    leave_slot,
     plan_event,
     start_decode,
     start_prefill,
     switch_mode,
 )
+from gnr.validation.per_gpu.choices import (
+    SAME_GPU,
+    Seating,
+    acting,
+    draw_buffer,
+    paid_off,
+    pass_time,
+)
 from gnr.validation.per_gpu.requests import (
+    finish_prefill,
     forget,
     give_up,
     line_up,
@@ -38,34 +42,61 @@ from gnr.validation.per_gpu.requests import (
     wait_for_decode,
     write_record,
 )
+from gnr.validation.per_gpu.sources import stamp_of_sources
 from gnr.validation.per_gpu.structures import (
-    clear_alarm,
     compiled,
     exponential,
     fetch_likely,
     fetch_rival,
     inlined,
-    leave,
     next_gpu,
     note_in_bins,
     pick,
-    pick_ahead,
     uniform,
 )
-from gnr.validation.policies import routers
 
 DONE, MORE, NO_ROOM, RECORDS_FULL = range(4)
 """Why the loop came back: time is up, so many events are done, an array is full."""
 
-MOST_CREDIT = 5.0
-"""What a cap on prefills saves up at most, request-seconds (Algorithm 11)."""
+
+@inlined
+def _fits(room: Any, gpu: int, request: int) -> bool:
+    """Say yes: memory has no limit but the slots."""
+    return True
+
+
+@inlined
+def _held_up(room: Any, i: int) -> bool:
+    return False
+
+
+@inlined
+def _hold_up(room: Any, i: int) -> None:
+    """Do nothing: nobody is held up for memory."""
+
+
+@inlined
+def _begin_turn(room: Any) -> None:
+    """Do nothing: nobody is held up for memory."""
+
+
+act = acting(
+    Seating(
+        fits=_fits,
+        held_up=_held_up,
+        hold_up=_hold_up,
+        begin_turn=_begin_turn,
+        start_prefill=start_prefill,
+        start_decode=start_decode,
+    )
+)
 
 
 @inlined
 def _advance(rules: Any, room: Any, until: float, events: int, records: Any) -> int:
     request, draw, now = at.NOBODY, 0.0, room.times[at.CLOCK]
     for _ in range(events):
-        _act(rules, room, now)
+        act(rules, room, now)
         if request != at.NOBODY:
             start_waiting(rules, room, request, now, draw)
             request = at.NOBODY
@@ -77,9 +108,9 @@ def _advance(rules: Any, room: Any, until: float, events: int, records: Any) -> 
         deadline = np.inf
         if room.counters[at.ALARMS] > 0:
             deadline = room.request_reals[room.alarms[0], at.DEADLINE]
-        paid = _paid_off(rules, room)
+        paid = paid_off(rules, room)
         now = min(gpu_time, arrival, deadline, paid)
-        _pass_time(rules, room, min(now, until))
+        pass_time(rules, room, min(now, until))
         if now > until:
             return DONE
         if now == paid:
@@ -160,47 +191,6 @@ def _seat(rules: Any, room: Any, request: int, row: int, gpu: int, busy: int) ->
 
 
 @inlined
-def _pass_time(rules: Any, room: Any, now: float) -> None:
-    elapsed = now - room.times[at.CLOCK]
-    for k in range(room.state.size):
-        room.integral[k] += room.state[k] * elapsed
-    room.times[at.CLOCK] = now
-    if rules.prefill_cap < np.inf:
-        earned = (rules.prefill_cap - _present(rules, room, at.PREFILL)) * elapsed
-        room.times[at.CREDIT] = min(room.times[at.CREDIT] + earned, MOST_CREDIT)
-
-
-@inlined
-def _present(rules: Any, room: Any, row: int) -> float:
-    """Return the requests of all classes in a row of the state."""
-    total = 0.0
-    for i in range(len(rules.patience)):
-        total += room.state[i * at.ROWS + row]
-    return total
-
-
-@inlined
-def _paid_off(rules: Any, room: Any) -> float:
-    """Return when a debt of the cap on prefills will be paid off if nothing else happens, s."""
-    credit, time = room.times[at.CREDIT], np.inf
-    if credit < 0.0 and rules.prefill_cap < np.inf:
-        earning = rules.prefill_cap - _present(rules, room, at.PREFILL)
-        if earning > 0.0:
-            time = room.times[at.CLOCK] - credit / earning
-    return time
-
-
-@inlined
-def _act(rules: Any, room: Any, now: float) -> None:
-    """Let the policy fill what is free."""
-    for turn in range(2):
-        if turn == rules.prefill_first:
-            _route(rules, room, now)
-        else:
-            _start_prefills(rules, room, now)
-
-
-@inlined
 def _next_arrival(rules: Any, room: Any, now: float) -> float:
     rate: float = rules.arrivals[-1]
     return now + exponential(uniform(room, 0)) / rate
@@ -222,152 +212,21 @@ def _arrive(rules: Any, room: Any, now: float) -> int:
 
 
 @inlined
-def _start_prefills(rules: Any, room: Any, now: float) -> None:
-    """Start prefills while a GPU is ready and the gate lets somebody in."""
-    if rules.decodes_first and room.counters[at.WAITING] > 0:
-        return
-    while room.counters[at.READY_GPUS] > 0 and _within_cap(rules, room):
-        i = _admitted(rules, room)
-        if i == at.NOBODY:
-            break
-        request = room.head[i]
-        leave(room, request)
-        clear_alarm(room, request)
-        room.state[i * at.ROWS + at.QUEUE] -= 1.0
-        room.state[i * at.ROWS + at.PREFILL] += 1.0
-        room.sums[i, at.WAIT_PREFILL] += now - room.request_reals[request, at.ARRIVED]
-        room.sums[i, at.STARTS] += 1.0
-        gpu = room.ready[pick_ahead(room, at.NEXT_READY, room.counters[at.READY_GPUS])]
-        start_prefill(rules, room, gpu, request, now)
-
-
-@inlined
-def _within_cap(rules: Any, room: Any) -> bool:
-    """Return whether the cap lets one more prefill start (Algorithm 11, step 2)."""
-    if rules.prefill_cap == np.inf:
-        return True
-    inside = _present(rules, room, at.PREFILL)
-    return bool(room.times[at.CREDIT] >= 0.0 and inside < rules.most_prefills)
-
-
-@inlined
-def _crowded(rules: Any, room: Any) -> bool:
-    """Return whether no more slots than the cap on prefills are free in the whole cluster."""
-    if rules.prefill_cap == np.inf:
-        return False
-    free = float(len(room.ready) * rules.slots)
-    for row in (at.PREFILL, at.MIXED, at.SOLO):
-        free -= _present(rules, room, row)
-    return bool(free <= rules.prefill_cap)
-
-
-@inlined
-def _admitted(rules: Any, room: Any) -> int:
-    """Return the class that the gate lets in next, or nobody."""
-    best, least, most = at.NOBODY, FAR, -FAR
-    offset = rules.crowded_offset if _crowded(rules, room) else rules.offset
-    for i in range(len(rules.patience)):
-        request = room.head[i]
-        if request == at.NOBODY:
-            continue
-        if rules.in_order:
-            index, surplus = room.request_reals[request, at.ARRIVED], 0.0
-        else:
-            prefill = room.state[i * at.ROWS + at.PREFILL]
-            if prefill >= rules.limit[i]:
-                continue
-            index = rules.slope[i] * prefill + offset[i]
-            surplus = room.state[i * at.ROWS + at.QUEUE] - rules.queue_target[i]
-        if index < least or (index == least and surplus > most and index < FAR):
-            best, least, most = i, index, surplus
-    return best
-
-
-@inlined
 def _end_prefill(rules: Any, room: Any, gpu: int, request: int, now: float) -> None:
     """Finish a prefill: its GPU speeds up, the request goes to the router."""
     i = room.request_integers[request, at.CLASS]
     room.gpu_integers[gpu, at.PREFILLING] = at.NOBODY
     room.gpu_reals[gpu, at.PREFILL_ENDS] = np.inf
     switch_mode(rules, room, gpu, now, rules.speeds[0], at.MIXED, at.SOLO)
-    room.state[i * at.ROWS + at.PREFILL] -= 1.0
-    room.counts[i, at.PREFILLS] += 1.0
-    room.request_reals[request, at.PREFILLED] = now
-    first_token = now - room.request_reals[request, at.ARRIVED]
-    room.sums[i, at.TTFT] += first_token
-    note_in_bins(room, i, at.TTFT_BINS, first_token)
-    share = rules.solo_probability[i]
-    wait_for_decode(rules, room, request, 1 if share > 0.0 and uniform(room, 1) < share else 0)
-
-
-@inlined
-def _route(rules: Any, room: Any, now: float) -> None:
-    """Give free decode slots to the heads of the decode buffers."""
-    for buffer in range(2):
-        while room.counters[at.WAITING + buffer] > 0:
-            request = _next_decode(rules, room, buffer)
-            gpu = find_place(rules, room, buffer, room.request_integers[request, at.ORIGIN])
-            if gpu == at.NOBODY:
-                break
-            i = room.request_integers[request, at.CLASS]
-            leave(room, request)
-            clear_alarm(room, request)
-            room.state[i * at.ROWS + (at.SOLO_BUFFER if buffer else at.BUFFER)] -= 1.0
-            room.counters[at.WAITING + buffer] -= 1
-            room.sums[i, at.WAIT_DECODE] += now - room.request_reals[request, at.PREFILLED]
-            room.sums[i, at.DECODE_STARTS] += 1.0
-            start_decode(rules, room, gpu, request, now)
-
-
-@inlined
-def _next_decode(rules: Any, room: Any, buffer: int) -> int:
-    """Return the request that is next in a buffer: by drawn class (eq. U11), or the oldest."""
-    classes = len(rules.patience)
-    total = 0.0
-    for i in range(classes):
-        if room.head[(1 + buffer) * classes + i] != at.NOBODY:
-            total += rules.weights[buffer, i]
-    if total > 0.0:
-        point, drawn = uniform(room, 1) * total, at.NOBODY
-        for i in range(classes):
-            request = room.head[(1 + buffer) * classes + i]
-            if request != at.NOBODY and rules.weights[buffer, i] > 0.0 and point >= 0.0:
-                drawn = request
-                point -= rules.weights[buffer, i]
-        return drawn
-    oldest, since = at.NOBODY, np.inf
-    for i in range(classes):
-        request = room.head[(1 + buffer) * classes + i]
-        if request != at.NOBODY and room.request_reals[request, at.PREFILLED] < since:
-            oldest, since = request, room.request_reals[request, at.PREFILLED]
-    return oldest
+    finish_prefill(rules, room, request, now)
+    wait_for_decode(rules, room, request, draw_buffer(rules, room, i))
 
 
 @inlined
 def _end_decode(rules: Any, room: Any, gpu: int, now: float, records: Any) -> None:
     """Finish the decode of a GPU that is done first."""
-    finish, integers = room.gpu_reals, room.gpu_integers
-    begin, holders = rules.finish, rules.holders
-    slot, last = integers[gpu, at.FIRST], integers[gpu, at.DECODES] - 1
-    request = integers[gpu, holders + slot]
+    request, reals = leave_slot(rules, room, gpu, now), room.request_reals
     i = room.request_integers[request, at.CLASS]
-    finish[gpu, begin + slot] = finish[gpu, begin + last]
-    integers[gpu, holders + slot] = integers[gpu, holders + last]
-    integers[gpu, at.DECODES] = last
-    first, least = 0, finish[gpu, begin]
-    for k in range(1, last):
-        if finish[gpu, begin + k] < least:
-            first, least = k, finish[gpu, begin + k]
-    integers[gpu, at.FIRST] = first
-    finish[gpu, at.NEXT] = least
-    room.gpu_integers[gpu, at.HELD + i] -= 1
-    mixed = integers[gpu, at.PREFILLING] != at.NOBODY
-    room.state[i * at.ROWS + (at.MIXED if mixed else at.SOLO)] -= 1.0
-    room.counts[i, at.MIXED_DONE if mixed else at.SOLO_DONE] += 1.0
-    reals = room.request_reals
-    total = now - reals[request, at.ARRIVED]
-    room.sums[i, at.END_TO_END] += total
-    note_in_bins(room, i, at.END_TO_END_BINS, total)
     per_token = (now - reals[request, at.DECODING]) / reals[request, at.OUTPUT]
     note_in_bins(room, i, at.TPOT_BINS, per_token)
     write_record(rules, room, records, request, now, 2.0, gpu)
@@ -404,12 +263,4 @@ def _entries(stamp: int) -> tuple[Callable[..., int], Callable[..., None]]:
     return advance, populate
 
 
-def _stamp() -> int:
-    """Return a number that changes with the source of anything that is compiled in."""
-    others = (Path(str(each.__file__)) for each in (chain, routers))
-    files = [*Path(__file__).parent.glob("*.py"), *others]
-    text = b"".join(file.read_bytes() for file in sorted(files))
-    return int.from_bytes(hashlib.sha256(text).digest()[:7], "big")
-
-
-advance, populate = _entries(_stamp())
+advance, populate = _entries(stamp_of_sources())

@@ -1,4 +1,4 @@
-"""Single requests, compiled into the kernel: drawn, waiting, leaving, recorded."""
+"""Single requests, compiled into the kernels: drawn, waiting, leaving, recorded."""
 
 import math
 from typing import Any
@@ -12,6 +12,7 @@ from gnr.validation.per_gpu.structures import (
     inlined,
     join,
     leave,
+    note_in_bins,
     set_alarm,
     uniform,
 )
@@ -75,12 +76,32 @@ def start_waiting(rules: Any, room: Any, request: int, now: float, u: float) -> 
 
 
 @inlined
+def finish_prefill(rules: Any, room: Any, request: int, now: float) -> None:
+    """Count the end of a prefill."""
+    i = room.request_integers[request, at.CLASS]
+    room.state[i * at.ROWS + at.PREFILL] -= 1.0
+    room.counts[i, at.PREFILLS] += 1.0
+    room.request_reals[request, at.PREFILLED] = now
+    first_token = now - room.request_reals[request, at.ARRIVED]
+    room.sums[i, at.TTFT] += first_token
+    note_in_bins(room, i, at.TTFT_BINS, first_token)
+
+
+@inlined
 def give_up(rules: Any, room: Any, now: float, records: Any) -> None:
     """Let the request whose patience ends first leave."""
-    classes = len(rules.patience)
     request = room.alarms[0]
+    stage = lose_patience(rules, room, request)
+    write_record(rules, room, records, request, now, 0.0 if stage == 0 else 1.0, at.NOBODY)
+    forget(room, request)
+
+
+@inlined
+def lose_patience(rules: Any, room: Any, request: int) -> int:
+    """Take a waiting request out and count it; return 0 if it waited for its prefill."""
+    classes = len(rules.patience)
     clear_alarm(room, request)
-    line = room.request_integers[request, at.LINE]
+    line: int = room.request_integers[request, at.LINE]
     leave(room, request)
     stage, i = line // classes, line % classes
     if stage == 0:
@@ -94,8 +115,7 @@ def give_up(rules: Any, room: Any, now: float, records: Any) -> None:
         room.state[i * at.ROWS + at.SOLO_BUFFER] -= 1.0
         room.counts[i, at.LEFT_SOLO_DECODE] += 1.0
         room.counters[at.WAITING + 1] -= 1
-    write_record(rules, room, records, request, now, 0.0 if stage == 0 else 1.0, at.NOBODY)
-    forget(room, request)
+    return stage
 
 
 @inlined
