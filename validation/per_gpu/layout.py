@@ -4,7 +4,7 @@ Two bundles of arrays go through every compiled function: `Rules`, which never c
 which does. Rows are named here once.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -185,9 +185,13 @@ class Room(NamedTuple):
     real: Floats
     bits: Integers
     """The same eight bytes twice: to read the exponent of a number."""
+    own: Any
+    """What one of the kernels keeps beside this: a named tuple, or nothing."""
 
 
-def make_room(rules: Rules, gpus: int, requests: int, streams: Words) -> Room:
+def make_room(
+    rules: Rules, gpus: int, requests: int, streams: Words, own: tuple[Any, ...] = ()
+) -> Room:
     """Return an empty cluster with room for that many requests at a time."""
     classes = len(rules.patience)
     real = np.zeros(1)
@@ -223,6 +227,7 @@ def make_room(rules: Rules, gpus: int, requests: int, streams: Words) -> Room:
         bins=np.zeros((classes, HISTOGRAMS, BINS), np.int64),
         real=real,
         bits=real.view(np.int64),
+        own=own,
     )
 
 
