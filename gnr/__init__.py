@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from gnr.errors import InputError as InputError
     from gnr.instance import Instance as Instance
     from gnr.measure.calibration import calibrate as calibrate
+    from gnr.measure.traces import read_trace as read_trace
     from gnr.models.frontiers import frontier as frontier
     from gnr.models.promise_map import frontier_map as frontier_map
     from gnr.models.steady_state import solve as solve
@@ -28,9 +29,12 @@ if TYPE_CHECKING:
     from gnr.result import Solution as Solution
     from gnr.validation.studies.comparison import compare as compare
     from gnr.validation.studies.convergence import converge as converge
+    from gnr.validation.studies.replay_cluster import Cluster as Cluster
+    from gnr.validation.studies.replaying import replay as replay
     from gnr.validation.studies.simulation import simulate as simulate
 
 _HOMES = {
+    "Cluster": "gnr.validation.studies.replay_cluster",
     "InputError": "gnr.errors",
     "Instance": "gnr.instance",
     "Plan": "gnr.plan",
@@ -43,12 +47,15 @@ _HOMES = {
     "frontier_map": "gnr.models.promise_map",
     "load": "gnr.reading",
     "prove": "gnr.proofs.proving",
+    "read_trace": "gnr.measure.traces",
+    "replay": "gnr.validation.studies.replaying",
     "simulate": "gnr.validation.studies.simulation",
     "solve": "gnr.models.steady_state",
     "sweep": "gnr.models.sweeps",
 }
 
 __all__ = [
+    "Cluster",
     "InputError",
     "Instance",
     "Plan",
@@ -61,6 +68,8 @@ __all__ = [
     "frontier_map",
     "load",
     "prove",
+    "read_trace",
+    "replay",
     "simulate",
     "solve",
     "sweep",

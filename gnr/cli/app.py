@@ -22,6 +22,7 @@ from gnr.cli import (
     frontier_verb,
     new_verb,
     prove_verb,
+    replay_verb,
     simulate_verb,
     solve_verb,
     sweep_verb,
@@ -56,6 +57,7 @@ app.command("compare", short_help="Set policies side by side; say which is best.
     compare_verb.compare
 )
 app.command("calibrate", short_help="Fit measured iteration times.")(calibrate_verb.calibrate)
+app.command("replay", short_help="Replay a request log under policies.")(replay_verb.replay)
 app.command("frontier", short_help="Trace what a promise costs, exactly.")(frontier_verb.frontier)
 
 

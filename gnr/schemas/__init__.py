@@ -18,6 +18,7 @@ from gnr.drawing import Drawing
 from gnr.frontier_result import Frontier, FrontierMap
 from gnr.instance import Instance
 from gnr.load_report import LoadReport
+from gnr.replay_result import Replay
 from gnr.result import Solution
 from gnr.router_export import RouterPlan, VllmPriorities
 from gnr.simulation import Simulation
@@ -79,6 +80,7 @@ DOCUMENTS: dict[str, type[BaseModel]] = {
     "prove-list": ClaimList,
     "prove-instance": Coverage,
     "calibrate": Calibration,
+    "replay": Replay,
     "error": ErrorDocument,
 }
 """Model of each document; a verb that takes several instances prints ``{"results": [...]}``."""

@@ -17,7 +17,8 @@ DOMAIN = {
     "errors", "exact_factors", "exact_lp", "exact_rates", "frontier_result", "instance",
     "instance_text", "network",
     "outward", "overrides", "plan", "provenance", "rates", "reading", "result", "router_export",
-    "schema_errors", "simulation", "slis", "survey", "sweep_result", "varying", "verdicts",
+    "batch_law", "calibration_result", "replay_result", "request_trace", "schema_errors",
+    "simulation", "slis", "survey", "sweep_result", "varying", "verdicts",
     "_version",
 }  # fmt: skip
 """The domain modules of `gnr/`; the others are ways in."""
@@ -83,6 +84,8 @@ SUMMARIES = {
     "gnr.survey": "gnr.comparison_summary",
     "gnr.frontier_result": "gnr.frontier_summary",
     "gnr.sweep_result": "gnr.sweep_summary",
+    "gnr.calibration_result": "gnr.calibration_summary",
+    "gnr.replay_result": "gnr.replay_summary",
     "gnr.verdicts": "gnr.proof_summary",
     "gnr.coverage": "gnr.proof_summary",
 }

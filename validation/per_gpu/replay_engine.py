@@ -153,6 +153,11 @@ class ReplayEngine:
         return float(self._room.times[CLOCK])
 
     @property
+    def ended_requests(self) -> int:
+        """Return how many requests have ended."""
+        return int(self._room.own.counters[own.ENDED])
+
+    @property
     def ended(self) -> bool:
         """Return whether every request of the trace has ended."""
         replay = self._room.own

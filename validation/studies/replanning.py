@@ -1,0 +1,83 @@
+"""Plans made anew in the course of a replay, from the rates of late."""
+
+import numpy as np
+
+from gnr.errors import NoOptimumError
+from gnr.instance import Instance
+from gnr.rates import rates_of
+from gnr.validation.per_gpu.layout import Rules
+from gnr.validation.per_gpu.lengths import read_law
+from gnr.validation.per_gpu.rules import make_rules
+from gnr.validation.policies.layouts import whole_cluster
+from gnr.validation.policies.policy import Policy
+from gnr.validation.studies.optima import planning_optimum
+from gnr.validation.studies.trace_classes import ClassedTrace
+
+PRIOR = 0.25
+"""Weight of the averages that the first plan was made for, in intervals: a class that did not come
+of late keeps a rate, and a few requests do not overturn the plan."""
+
+
+Replanned = tuple[float, Rules]
+"""When rules come into force, s, and the rules."""
+
+
+def follows_a_plan(policy: Policy) -> bool:
+    """Return whether a policy looks at the plan at all."""
+    return policy.gate is not None or policy.layout is not whole_cluster
+
+
+def rules_for(instance: Instance, policy: Policy, gpus: int) -> Rules:
+    """Return the rules of a policy on n GPUs by its own plan for an instance.
+
+    Raises
+    ------
+    InputError
+        If the policy cannot follow its plan, as one made for promises without any.
+    NoOptimumError
+        If there is no plan.
+    """
+    plan = planning_optimum(instance, policy).plan(gpus)
+    policy.check(plan)
+    lengths = read_law("exponential", instance)  # no length is drawn in a replay
+    return make_rules(rates_of(instance), plan, policy, lengths)
+
+
+def replanned(classes: ClassedTrace, policy: Policy, gpus: int, every: float) -> list[Replanned]:
+    """Return when new rules come into force, and which, in the course of a trace.
+
+    Every so many seconds a plan is made for the requests that came since the last one, with their
+    lengths. Where there is none for them, the former is followed on.
+    """
+    ends = np.arange(1, int(np.ceil(classes.trace.span / every))) * every
+    found = []
+    for end in ends:
+        try:
+            recent = _recent(classes, gpus, float(end) - every, float(end))
+            found.append((float(end), rules_for(recent, policy, gpus)))
+        except NoOptimumError:
+            continue
+    return found
+
+
+def _recent(classes: ClassedTrace, gpus: int, since: float, until: float) -> Instance:
+    """Return the instance with the rates and lengths of the requests between two times, s."""
+    trace = classes.trace
+    first, last = np.searchsorted(trace.arrival, [since, until])
+    kind = classes.kind[first:last]
+    prior = PRIOR * (until - since) * gpus
+    rows = []
+    for i, each in enumerate(classes.instance.classes):
+        came, expected = float(np.sum(kind == i)), prior * each.arrival_rate
+        prompt = float(trace.prompt_tokens[first:last][kind == i].sum())
+        output = float(trace.output_tokens[first:last][kind == i].sum())
+        rows.append(
+            each.model_copy(
+                update={
+                    "arrival_rate": (came + expected) / ((1 + PRIOR) * (until - since) * gpus),
+                    "prompt_tokens": (prompt + expected * each.prompt_tokens) / (came + expected),
+                    "output_tokens": (output + expected * each.output_tokens) / (came + expected),
+                }
+            )
+        )
+    return classes.instance.model_copy(update={"classes": tuple(rows)})

@@ -1,0 +1,127 @@
+"""What should be known before the figures of a replay are used."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from gnr.batch_law import BatchLaw
+from gnr.instance import Instance
+from gnr.validation.per_gpu import replay_layout as own
+from gnr.validation.studies.replay_cluster import Cluster
+from gnr.validation.studies.replay_measures import Runs
+from gnr.validation.studies.trace_classes import ClassedTrace
+
+OTHER_LENGTHS = 1.25
+"""Ratio of mean lengths, in the trace and in the file, from which on it is told."""
+
+LONG_TAIL = 1.1
+"""Ratio of the makespan to the span of the arrivals from which on it is told."""
+
+COARSE = 1.0
+"""Mean requests to one time stamp from which on it is told."""
+
+
+def warnings_of(
+    instance: Instance, classes: ClassedTrace, cluster: Cluster, law: BatchLaw, runs: Runs
+) -> Iterator[str]:
+    """Yield the warnings of a replay."""
+    yield from _trace(classes)
+    yield from _lengths(instance, classes)
+    yield from _load(classes, runs)
+    yield from _memory(classes, cluster, runs)
+    yield from _law(instance, classes, cluster, law)
+
+
+def _trace(classes: ClassedTrace) -> Iterator[str]:
+    trace = classes.trace
+    if trace.set_aside:
+        yield f"{trace.set_aside:,} rows without prompt or output are left out"
+    if trace.unsorted:
+        yield "the log is not sorted by time; it was sorted"
+    stamps = len(np.unique(trace.arrival))
+    if len(trace) > 2 * stamps:
+        yield (
+            f"the log has {len(trace) / stamps:.1f} requests to a time stamp: they come in bursts "
+            f"{trace.resolution:.3g} s apart, which the users may not have done"
+        )
+
+
+def _lengths(instance: Instance, classes: ClassedTrace) -> Iterator[str]:
+    if classes.missing:
+        yield f"the log has no request of {', '.join(classes.missing)}"
+    stated = {each.name: each for each in instance.classes}
+    for each in classes.instance.classes:
+        other = stated[each.name]
+        for words, here, there in (
+            ("prompts", each.prompt_tokens, other.prompt_tokens),
+            ("outputs", each.output_tokens, other.output_tokens),
+        ):
+            if max(here / there, there / here) > OTHER_LENGTHS:
+                yield (
+                    f"the {words} of {each.name} have {here:.4g} tokens on average in the log, "
+                    f"{there:.4g} in the file"
+                )
+
+
+def _load(classes: ClassedTrace, runs: Runs) -> Iterator[str]:
+    if classes.load > 1:
+        yield (
+            f"the load is {classes.load:.0%} of what the linear program serves in full: somebody "
+            "has to leave or to wait ever longer"
+        )
+    slow = [
+        policy.name
+        for policy, _, found in runs
+        if np.nanmax(found[0].requests.end) > LONG_TAIL * classes.trace.span
+    ]
+    if slow:
+        yield (
+            "much of the work was done after the last arrival, so that revenue per second of "
+            f"arrivals flatters: {', '.join(dict.fromkeys(slow))}"
+        )
+
+
+def _memory(classes: ClassedTrace, cluster: Cluster, runs: Runs) -> Iterator[str]:
+    if cluster.kv_tokens is None:
+        held = [float(run.totals.most_kv_tokens.max()) for _, _, found in runs for run in found]
+        most = max(held, default=0.0)
+        yield (
+            f"the KV memory has no limit here; up to {most:,.0f} tokens were held on a GPU "
+            "(--kv-tokens sets a limit)"
+        )
+    refused = max(
+        (
+            float(np.sum(run.requests.outcome == own.REFUSED))
+            for _, _, found in runs
+            for run in found
+        ),
+        default=0.0,
+    )
+    if refused:
+        yield f"{refused:,.0f} requests are larger than the KV memory of a GPU and were refused"
+
+
+def _law(
+    instance: Instance, classes: ClassedTrace, cluster: Cluster, law: BatchLaw
+) -> Iterator[str]:
+    if cluster.law is None:
+        yield (
+            "iterations take the time of the instance whatever the batch; `gnr calibrate` gives a "
+            "law by batch (--law)"
+        )
+        return
+    measured = cluster.measured or {}
+    longest = float(np.max(classes.trace.prompt_tokens + classes.trace.output_tokens))
+    used = {
+        "decodes": float(instance.gpu.batch_slots),
+        "context_tokens": longest,
+        "chunk_tokens": float(instance.gpu.chunk_tokens),
+        "prefix_tokens": float(classes.trace.prompt_tokens.max() - 1),
+    }
+    beyond = [
+        f"{name.replace('_', ' ')} up to {value:g} (measured up to {measured[name][1]:g})"
+        for name, value in used.items()
+        if name in measured and value > measured[name][1]
+    ]
+    if beyond:
+        yield f"the law may be used beyond what was measured: {'; '.join(beyond)}"
