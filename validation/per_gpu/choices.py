@@ -41,6 +41,8 @@ class Seating(NamedTuple):
     """``(room, i)``: note that it does not; nobody is noted when a turn begins."""
     begin_turn: Part
     """``(room)``: forget who was noted."""
+    place_in_order: Part
+    """``(room, request)``: a number that is less for who came first."""
     start_prefill: Part
     """``(rules, room, gpu, request, now)``: start a prefill on a GPU without one."""
     start_decode: Part
@@ -140,7 +142,7 @@ def draw_buffer(rules: Any, room: Any, i: int) -> int:
 def acting(seating: Seating) -> Part:
     """Return the turn of the policy, compiled: ``act(rules, room, now)`` fills what is free."""
     find_ready, find_place = _finding(seating.fits)
-    admitted = _admission(seating.held_up)
+    admitted = _admission(seating.held_up, seating.place_in_order)
     hold_up, begin_turn = seating.hold_up, seating.begin_turn
     start_prefill, start_decode = seating.start_prefill, seating.start_decode
 
@@ -199,7 +201,7 @@ def acting(seating: Seating) -> Part:
     return act
 
 
-def _admission(held_up: Part) -> Part:
+def _admission(held_up: Part, place_in_order: Part) -> Part:
     """Return ``admitted(rules, room)``: the class that the gate lets in next, or nobody."""
 
     @inlined
@@ -211,7 +213,7 @@ def _admission(held_up: Part) -> Part:
             if request == at.NOBODY or held_up(room, i):
                 continue
             if rules.in_order:
-                index, surplus = room.request_reals[request, at.ARRIVED], 0.0
+                index, surplus = place_in_order(room, request), 0.0
             else:
                 prefill = room.state[i * at.ROWS + at.PREFILL]
                 if prefill >= rules.limit[i]:

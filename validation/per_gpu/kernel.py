@@ -80,12 +80,19 @@ def _begin_turn(room: Any) -> None:
     """Do nothing: nobody is held up for memory."""
 
 
+@inlined
+def _place_in_order(room: Any, request: int) -> float:
+    arrived: float = room.request_reals[request, at.ARRIVED]
+    return arrived
+
+
 act = acting(
     Seating(
         fits=_fits,
         held_up=_held_up,
         hold_up=_hold_up,
         begin_turn=_begin_turn,
+        place_in_order=_place_in_order,
         start_prefill=start_prefill,
         start_decode=start_decode,
     )
