@@ -200,7 +200,8 @@ class ReplayEngine:
             raise ValueError("the rules are for more GPUs")
         self._rules = rules
         replay_kernel.refile(rules, self._room)
-        if any(not np.array_equal(*pair) for pair in zip(rules, old, strict=True)):
+        pairs = zip(map(np.asarray, rules), map(np.asarray, old), strict=True)
+        if any(not np.array_equal(new, was) for new, was in pairs):
             self._room.own.counters[own.CHANGED] = 1
 
     def requests(self) -> Log:

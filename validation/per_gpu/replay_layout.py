@@ -164,8 +164,6 @@ def make_replay(
 ) -> Replay:
     """Return what is kept before anything has happened; arguments as of `ReplayEngine`."""
     count = len(trace.arrival)
-    times = np.full((4, count), np.nan)
-    places = np.full((2, count), NOBODY, np.int32)
     return Replay(
         arrivals=np.ascontiguousarray(trace.arrival, float),
         kinds=np.ascontiguousarray(trace.kind, np.int32),
@@ -183,10 +181,21 @@ def make_replay(
         totals=np.zeros(TALLIES),
         now=np.zeros(2),
         series=np.zeros((64, classes * ROWS + TALLIES)),
-        log=Log(
-            *times,
-            *places,
-            outcome=np.full(count, NOT_ARRIVED, np.int8),
-            held_up=np.zeros(count, np.int8),
-        ),
+        log=_empty_log(count),
+    )
+
+
+def _empty_log(count: int) -> Log:
+    """Return the log of requests that have not arrived."""
+    times = np.full((4, count), np.nan)
+    places = np.full((2, count), NOBODY, np.int32)
+    return Log(
+        prefill_start=times[0],
+        first_token=times[1],
+        decode_start=times[2],
+        end=times[3],
+        prefill_gpu=places[0],
+        decode_gpu=places[1],
+        outcome=np.full(count, NOT_ARRIVED, np.int8),
+        held_up=np.zeros(count, np.int8),
     )
