@@ -13,9 +13,9 @@ from packaging_tools import ROOT, package_folders
 FOLDERS = ("gnr", "models", "proofs", "validation", "instances")
 SOURCES = sorted(file for folder in FOLDERS for file in (ROOT / folder).rglob("*.py"))
 DOMAIN = {
-    "arrays", "atomic", "certificate", "checks", "comparison", "convergence", "coverage",
-    "errors", "exact_factors", "exact_lp", "exact_rates", "frontier_result", "instance",
-    "instance_text", "network",
+    "arrays", "atomic", "batch_law", "certificate", "checks", "comparison", "convergence",
+    "coverage", "errors", "exact_factors", "exact_lp", "exact_rates", "frontier_result",
+    "instance", "instance_text", "network",
     "outward", "overrides", "plan", "provenance", "rates", "reading", "result", "router_export",
     "batch_law", "calibration_result", "replay_result", "request_trace", "schema_errors",
     "simulation", "slis", "survey", "sweep_result", "varying", "verdicts",
