@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from gnr.instance import Instance as Instance
     from gnr.measure.calibration import calibrate as calibrate
     from gnr.measure.traces import read_trace as read_trace
+    from gnr.measure.fitting import fit as fit
     from gnr.models.frontiers import frontier as frontier
     from gnr.models.promise_map import frontier_map as frontier_map
     from gnr.models.steady_state import solve as solve
@@ -43,6 +44,7 @@ _HOMES = {
     "calibrate": "gnr.measure.calibration",
     "compare": "gnr.validation.studies.comparison",
     "converge": "gnr.validation.studies.convergence",
+    "fit": "gnr.measure.fitting",
     "frontier": "gnr.models.frontiers",
     "frontier_map": "gnr.models.promise_map",
     "load": "gnr.reading",
@@ -64,6 +66,7 @@ __all__ = [
     "calibrate",
     "compare",
     "converge",
+    "fit",
     "frontier",
     "frontier_map",
     "load",

@@ -32,6 +32,11 @@ class Kind(Enum):
     ZONED_TIME = "a point in time with its zone, such as 2023-11-16T18:15:46.680Z"
     LIST = "a list of whole numbers"
 
+    @property
+    def is_time(self) -> bool:
+        """Tell whether the cells are points in time written as texts."""
+        return self in (Kind.TIME, Kind.ZONED_TIME)
+
 
 @dataclass(frozen=True)
 class Head:

@@ -148,7 +148,7 @@ class Table:
     def _cast(self, header: str, cells: Any) -> Any:
         """Return texts with a point in time as nanoseconds, other cells as they are."""
         kind = self.kinds[header]
-        if kind in (Kind.TIME, Kind.ZONED_TIME):
+        if kind.is_time:
             zone = "UTC" if kind is Kind.ZONED_TIME else None
             return pc.cast(pc.cast(cells, pa.timestamp("ns", tz=zone)), pa.int64())
         return cells
@@ -160,7 +160,7 @@ class Table:
             raise self.refuse(row, name, "has no value", "fill it in, or leave out the row")
         values = found.to_numpy(zero_copy_only=False)
         factor = column.factor
-        if self.kinds[column.header] in (Kind.TIME, Kind.ZONED_TIME):
+        if self.kinds[column.header].is_time:
             factor = 1e-9
         else:
             finite = np.isfinite(values)
