@@ -19,6 +19,7 @@ from gnr.cli import (
     converge_verb,
     draw_verb,
     export_verb,
+    fit_verb,
     frontier_verb,
     new_verb,
     prove_verb,
@@ -58,6 +59,7 @@ app.command("compare", short_help="Set policies side by side; say which is best.
 )
 app.command("calibrate", short_help="Fit measured iteration times.")(calibrate_verb.calibrate)
 app.command("replay", short_help="Replay a request log under policies.")(replay_verb.replay)
+app.command("fit", short_help="Make an instance of a request log.")(fit_verb.fit)
 app.command("frontier", short_help="Trace what a promise costs, exactly.")(frontier_verb.frontier)
 
 

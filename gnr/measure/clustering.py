@@ -13,7 +13,7 @@ STARTS = 8
 ROUNDS = 300
 """Most rounds of one start."""
 
-COARSE = 20_000
+COARSE = 3_000
 """Points above which starts are tried on a coarser grid first."""
 
 COARSE_WIDTH = 0.04

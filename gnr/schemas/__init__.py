@@ -15,6 +15,7 @@ from gnr.comparison import Comparison
 from gnr.convergence import Convergence
 from gnr.coverage import Coverage
 from gnr.drawing import Drawing
+from gnr.fit_result import Fit
 from gnr.frontier_result import Frontier, FrontierMap
 from gnr.instance import Instance
 from gnr.load_report import LoadReport
@@ -73,6 +74,7 @@ DOCUMENTS: dict[str, type[BaseModel]] = {
     "converge": Convergence,
     "compare": Comparison,
     "compare-random": Survey,
+    "fit": Fit,
     "frontier": Frontier,
     "frontier-map": FrontierMap,
     "sweep": Sweep,

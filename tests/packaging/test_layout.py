@@ -20,6 +20,11 @@ DOMAIN = {
     "batch_law", "calibration_result", "replay_result", "request_trace", "schema_errors",
     "simulation", "slis", "survey", "sweep_result", "varying", "verdicts",
     "_version",
+    "arrays", "atomic", "certificate", "checks", "comparison", "convergence", "coverage",
+    "errors", "exact_factors", "exact_lp", "exact_rates", "fit_result", "frontier_result",
+    "instance", "instance_text", "network", "outward", "overrides", "plan", "provenance", "rates",
+    "reading", "result", "router_export", "schema_errors", "simulation", "slis", "survey",
+    "sweep_result", "varying", "verdicts", "_version",
 }  # fmt: skip
 """The domain modules of `gnr/`; the others are ways in."""
 PUBLIC = {
@@ -82,6 +87,7 @@ SUMMARIES = {
     "gnr.convergence": "gnr.simulation_summary",
     "gnr.comparison": "gnr.comparison_summary",
     "gnr.survey": "gnr.comparison_summary",
+    "gnr.fit_result": "gnr.fit_summary",
     "gnr.frontier_result": "gnr.frontier_summary",
     "gnr.sweep_result": "gnr.sweep_summary",
     "gnr.calibration_result": "gnr.calibration_summary",
