@@ -216,13 +216,7 @@ def open_table(
         raise InputError(problems)
     kinds = {each.header: head.kind_of_text(each.header) for each in conditions}
     for name, column in columns.items():
-        kind = head.kind_of(column.header, name in instants, name in lists)
-        if kinds.get(column.header, kind) is not kind:
-            raise InputError(
-                [Problem("columns", file, column.header, "cannot be a quantity and a condition",
-                         "filter by another column")]
-            )  # fmt: skip
-        kinds[column.header] = kind
+        kinds[column.header] = head.kind_of(column.header, name in instants, name in lists)
     return Table(
         head, columns, tuple(conditions), kinds, frozenset(instants), frozenset(lists)
     )  # fmt: skip

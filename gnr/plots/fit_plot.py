@@ -11,7 +11,7 @@ from gnr.plots.layout import headed_figure, label_by_ratio
 from gnr.plots.palette import FAINT, INK, class_colour
 from gnr.plots.save import one_line, plain_text
 
-WIDTH, ROW, FOOT = 12.0, 4.3, 0.75
+WIDTH, ROW, FOOT = 12.0, 4.3, 0.55
 """Of the figure, of a row of panels and of the legend below them, inches."""
 
 MOST_NAMES = 10
@@ -129,13 +129,15 @@ def _draw_dispersion(axes: Any, arrivals: Arrivals) -> None:
         axes.set_axis_off()
         return
     highest = max(max(each.index, each.poisson_band.high) for each in found)
-    lowest = min(min(each.index, each.poisson_band.low) for each in found)
+    lowest = min(min(each.index or 1.0, each.poisson_band.low) for each in found)
+    lowest = max(lowest, 0.01)  # perfectly regular arrivals have index 0
     for k, each in enumerate(found):
         band = each.poisson_band
         axes.fill_between([k - 0.35, k + 0.35], band.low, band.high, color=POISSON, linewidth=0)
-        axes.plot([k], [each.index], marker="o", markersize=8, color="#cc6677")
+        height = max(each.index, lowest)
+        axes.plot([k], [height], marker="o", markersize=8, color="#cc6677")
         axes.annotate(
-            f"{each.index:.3g}", (k, each.index), xytext=(9, 0), textcoords="offset points",
+            f"{each.index:.3g}", (k, height), xytext=(9, 0), textcoords="offset points",
             va="center", fontsize=9, color=INK,
         )  # fmt: skip
     axes.axhline(1, color=FAINT, linewidth=1.2, linestyle=(0, (4, 3)))
