@@ -76,6 +76,9 @@ def opened(path: Path, told: Callable[[int], None] = lambda done: None) -> tuple
     InputError
         If the file is not there or cannot be read.
     """
+    if path.exists() and not path.is_file():
+        message = "is no regular file, and a log is read twice"
+        raise InputError([Problem("file-unreadable", str(path), "", message, "name a file")])
     try:
         packed = first_bytes(path)[:2] == GZIP
         file = CountedFile(path, told)
@@ -93,7 +96,7 @@ def opened(path: Path, told: Callable[[int], None] = lambda done: None) -> tuple
     if not packed:
         return buffered, file
     unpacked = gzip.GzipFile(fileobj=buffered, mode="rb")
-    return io.BufferedReader(unpacked, HEAD), file  # type: ignore[arg-type]
+    return io.BufferedReader(unpacked, HEAD), file
 
 
 def first_bytes(path: Path) -> bytes:

@@ -75,7 +75,7 @@ def _coarser(points: Floats, weights: Floats) -> tuple[Floats, Floats]:
     _, at = np.unique(cells[:, 0] * (1 << 32) + cells[:, 1], return_inverse=True)
     total = np.bincount(at, weights=weights)
     means = [np.bincount(at, weights=weights * points[:, k]) / total for k in range(2)]
-    return np.stack(means, axis=1), total
+    return np.stack(means, axis=1), np.asarray(total, dtype=float)
 
 
 def _start(points: Floats, weights: Floats, classes: int, random: np.random.Generator) -> Floats:

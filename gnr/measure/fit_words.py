@@ -14,6 +14,9 @@ from gnr.measure.prefix_cache import MOST_BLOCKS
 FEW_REQUESTS = 20
 """Requests of a class below which it is not to be trusted."""
 
+MOST_NAMED = 5
+"""Classes that a warning names."""
+
 MANY_SET_ASIDE = 0.05
 """Share of the rows above which those set aside are warned of."""
 
@@ -37,7 +40,7 @@ def instance_texts(
 ) -> tuple[str, str, str]:
     """Return title, source and notes of the instance file."""
     file = printable(read.file)
-    title = f"{len(classes)} request classes of {file}"
+    title = f"Request classes of {file}: {len(classes)}"
     span = "" if read.span_s is None else f" over {read.span_s:,.0f} s"
     where = f", rows with {' and '.join(map(printable, read.where))}" if read.where else ""
     source = (
@@ -101,15 +104,17 @@ def warnings_of(
             f"{aside:,} of {used:,} rows ({aside / used:.0%}) are set aside because they have no "
             "output or no prompt: the rates are those of the others"
         )
-    for each in classes:
-        if each.requests < FEW_REQUESTS:
-            yield f"class {each.name} has only {each.requests} requests: its means are guesses"
+    few = [each for each in classes if each.requests < FEW_REQUESTS]
+    if few:
+        told = ", ".join(f"{each.name} ({each.requests})" for each in few[:MOST_NAMED])
+        more = f" and {len(few) - MOST_NAMED} more" if len(few) > MOST_NAMED else ""
+        yield f"fewer than {FEW_REQUESTS} requests, so that means are guesses: {told}{more}"
     if read.in_order is False:
         yield "the rows are not in order of time; they are taken in order"
         if "hash_ids" in read.columns:
             yield "so it is not told what a prefix cache would save: that depends on the order"
     if parts < FEWEST_BLOCKS:
-        yield f"{read.requests:,} requests are too few for intervals"
+        yield f"too few requests for intervals: {read.requests:,}"
     if arrivals is not None:
         yield from _of_arrivals(arrivals)
     if prefixes is not None:

@@ -73,7 +73,8 @@ def workload_of(sums: ClassSums, otherwise: Workload, effective: bool) -> Worklo
     A class without requests keeps the lengths of `otherwise`, at a share of next to nothing.
     """
     prompt, output, saved = mean_lengths(sums, otherwise)
-    share = np.maximum(sums.requests / sums.requests.sum(), RARE)
+    total = sums.requests.sum()
+    share = np.maximum(sums.requests / total, RARE) if total > 0 else otherwise.share
     there = sums.requests > 0
     planned = np.where(there, prompt - saved, otherwise.prompt_tokens) if effective else prompt
     return Workload(share, planned, output)

@@ -19,10 +19,10 @@ from gnr.fit_result import (
     Resampling,
 )
 from gnr.instance import Instance
-from gnr.measure.arrivals import TICKS, describe_arrivals
+from gnr.measure.arrivals import describe_arrivals
 from gnr.measure.clustering import MOST_AUTOMATIC, Clusters, chosen_number, cluster
 from gnr.measure.fit_request import FitRequest, name_of, read_classes
-from gnr.measure.fit_words import instance_texts, warnings_of
+from gnr.measure.fit_words import instance_texts, printable, warnings_of
 from gnr.measure.length_grid import Cells
 from gnr.measure.length_laws import describe, output_marginal, prompt_marginal, quantiles
 from gnr.measure.log_blocks import (
@@ -34,7 +34,7 @@ from gnr.measure.log_blocks import (
 )
 from gnr.measure.log_passes import FirstPass, first_pass, second_pass
 from gnr.measure.planned_bands import Sampled, plan_log
-from gnr.measure.request_logs import RequestLog, no_rows, open_log
+from gnr.measure.request_logs import TICKS, RequestLog, no_rows, open_log
 from gnr.measure.row_filters import read_conditions
 from gnr.measure.table_heads import read_head
 from gnr.provenance import record
@@ -150,9 +150,7 @@ class _Fitting:
         """Return the whole result."""
         cells, places = self.first.grid.cells()
         clusters, explained = self._clusters(cells)
-        order = _order(cells, clusters.labels, len(clusters.centres))
-        labels = np.argsort(order)[clusters.labels]
-        count = len(order)
+        labels, count = _ranked(cells, clusters.labels)
         timed = self.log.has_times and self.first.times.span > 0
         parts = number_of_blocks(self.first.requests)
         sums, windows = second_pass(
@@ -219,8 +217,9 @@ class _Fitting:
                 meaning=MEANING,
             ),
             instance=instance,
-            warnings=tuple(
-                warnings_of(self.asked, self.base, read, fitted, arrivals, prefixes, parts)
+            warnings=(
+                *self.log.doubts(),
+                *warnings_of(self.asked, self.base, read, fitted, arrivals, prefixes, parts),
             ),
             provenance=record(
                 instance.sha256(), started, {"log": read.file} | dict(options), self.asked.seed
@@ -280,7 +279,7 @@ class _Fitting:
         used = first.requests + first.without_output + first.without_prompt
         texts = {table.columns[name].header for name in table.instants & set(table.columns)}
         return LogRead(
-            file=table.path.name,
+            file=printable(table.path.name),
             sha256=table.sha256 or "",
             columns={
                 name: LogColumn(
@@ -303,10 +302,13 @@ class _Fitting:
         )
 
 
-def _order(cells: Cells, labels: Any, count: int) -> Any:
-    """Return the classes by number of requests, most first."""
-    requests = np.bincount(labels, weights=cells.requests, minlength=count)
-    return np.argsort(-requests, kind="stable")[: int((requests > 0).sum())]
+def _ranked(cells: Cells, labels: Any) -> tuple[Any, int]:
+    """Return the classes numbered by their requests, most first, and how many there are."""
+    requests = np.bincount(labels, weights=cells.requests)
+    order = np.argsort(-requests, kind="stable")
+    rank = np.empty(len(order), dtype=np.int64)
+    rank[order] = np.arange(len(order))
+    return rank[labels], int((requests > 0).sum())
 
 
 def _names(whole: ClassSums) -> list[str]:

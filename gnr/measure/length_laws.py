@@ -54,7 +54,7 @@ def _marginal(
     count, at = len(upper_ends()), bins[chosen]
     return Marginal(
         *(
-            np.bincount(at, weights=values[chosen], minlength=count)
+            np.asarray(np.bincount(at, weights=values[chosen], minlength=count), dtype=float)
             for values in (cells.requests, sums, squares)
         )
     )

@@ -7,10 +7,13 @@ from typing import Any
 import numpy as np
 
 from gnr.arrays import Floats
+from gnr.checks import problems_in
+from gnr.errors import InputError, Problem
 from gnr.fit_result import Banded, FittedPlan
 from gnr.instance import Instance
 from gnr.measure.fit_request import DEFAULT_LOAD, FitRequest
 from gnr.measure.fitted_plan import (
+    RARE,
     Workload,
     best_plan,
     capacity_of,
@@ -87,7 +90,15 @@ def plan_log(asked: FitRequest, base: Instance, log: Sampled) -> PlannedLog:
         here = total / asked.gpus
     program = WarmProgram()
     instance = with_workload(base, names, work, here, asked.patience)
+    problems = problems_in(instance.model_dump(by_alias=True, exclude_none=True), "the log")
+    if problems:
+        raise InputError(problems)
     plan, loads = best_plan(program, instance), loads_of(rates_of(instance))
+    if np.isnan(plan.revenue_rate):
+        message = "the solver found no answer that stands up for these lengths and rates"
+        raise InputError(
+            [Problem("no-plan", "the log", "", message, "try another --load, or --gpus")]
+        )
     tried: dict[str, Floats] = {}
     if log.drawn is not None:
         varies = asked.rate is None and log.own_rate is not None
@@ -162,7 +173,7 @@ def _resampled(
         sums = drawn.at(at)
         again = workload_of(sums, work, asked.prefix_caching)
         prompt, output, saved = mean_lengths(sums, work)
-        factor = float(sums.requests.sum()) / requests if varies else 1.0
+        factor = max(float(sums.requests.sum()) / requests, RARE) if varies else 1.0
         instance = with_workload(base, log.names, again, here * factor, asked.patience)
         capacity, best = capacity_of(instance), best_plan(program, instance)
         found.append(

@@ -1,6 +1,6 @@
 """Logs of requests: when each came, how long its prompt and its answer were."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,9 @@ MOST_TOKENS = 10_000_000
 
 TICKS = 1_000_000
 """Points in time are whole microseconds: exact, whatever the order of the rows."""
+
+LATE = 1e11
+"""Seconds since 1970 that are three thousand years away."""
 
 LEADING_BLOCKS = "n_leading_blocks_seen_before"
 
@@ -117,6 +120,17 @@ class RequestLog:
         for batch in self.table.batches(told):
             yield self._requests(batch)
 
+    def doubts(self) -> Iterator[str]:
+        """Yield what looks wrong about the unit of the times, once the log was read."""
+        column = self.table.columns.get("arrival")
+        first = self.table.origin("arrival")
+        numbers = column is not None and not self.table.kinds[column.header].is_time
+        if column is not None and column.assumed and numbers and abs(first) > LATE:
+            yield (
+                f"{column.header} begins at {first:.15g}, which is no count of seconds of our "
+                f"time: it may be in ms, us or ns (--column arrival={column.header}:ms)"
+            )
+
     def _requests(self, batch: Batch) -> Requests:
         lengths = {name: batch.values[name] for name in ("prompt", "output")}
         for name, values in lengths.items():
@@ -173,7 +187,7 @@ def open_log(
     """
     known = quantities(block_tokens)
     chosen = _known_layout(head) | read_choices(columns, known)
-    if not head.is_json:
+    if not _has_block_lists(head, chosen):
         known = tuple(each for each in known if each.name != "hash_ids")
     table = open_table(
         head, known, chosen, conditions=conditions, instants=("arrival",), lists=("hash_ids",)
@@ -181,6 +195,21 @@ def open_log(
     if not head.rows:
         raise no_rows(head.path, "has a header and no rows")
     return RequestLog(table)
+
+
+def _has_block_lists(head: Head, chosen: Mapping[str, Choice]) -> bool:
+    """Tell whether there are lists of block numbers; raise if they are named and are no lists."""
+    named = chosen["hash_ids"].header if "hash_ids" in chosen else None
+    header = "hash_ids" if named is None else named
+    first = head.first(header) if header in head.names else None
+    if isinstance(first, list) and all(type(each) is int for each in first):
+        return True
+    if named is not None:
+        raise InputError(
+            [Problem("columns", str(head.path), named, "is no list of block numbers",
+                     "only JSON lines can hold such lists; name a column cached= instead")]
+        )  # fmt: skip
+    return False
 
 
 def no_rows(path: Path, message: str) -> InputError:

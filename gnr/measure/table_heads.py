@@ -117,7 +117,7 @@ def read_head(path: str | Path) -> Head:
 
 def _json_head(path: Path, head: bytes) -> Head:
     names: dict[str, None] = {}
-    found = []
+    found: list[dict[str, Any]] = []
     for number, line in enumerate(head.split(b"\n"), 1):
         if len(found) == PEEKED:
             break

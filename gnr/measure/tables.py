@@ -93,6 +93,10 @@ class Table:
         """Return where the file is."""
         return self.head.path
 
+    def origin(self, quantity: str) -> float:
+        """Return the point in time that a quantity counts from, as in the file; 0 if none is."""
+        return float(self._origins.get(quantity, 0.0))
+
     def batches(self, told: Told = lambda done: None) -> Iterator[Batch]:
         """Yield the rows of the table in file order; `told` hears of the bytes read.
 

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 from pathlib import Path
 
 import jsonschema
@@ -91,6 +92,57 @@ def test_bad_files_are_told_with_their_line(
     assert "; " in shown.err, "a remedy"
 
 
+SHORT = "time,prompt,output\n" + "".join(f"{k},{10 + k % 5},3\n" for k in range(60))
+
+
+def test_lines_are_counted_as_an_editor_does(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = "".join(f'{k},5,"a\nb,c",7\n' for k in range(50))
+    assert run(["fit", log_of(tmp_path, f'time,prompt,text,output\n{rows}1,5,"x",-1\n')]) == 2
+    assert "line 102, column output" in capsys.readouterr().err
+
+
+def test_what_cannot_be_read_twice_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pipe = tmp_path / "pipe.csv"
+    os.mkfifo(pipe)
+    for path, told in ((pipe, "regular"), (tmp_path, "regular"), (tmp_path / "no.csv", "no such")):
+        assert run(["fit", str(path)]) == 2
+        assert told in capsys.readouterr().err
+
+
+def test_a_wrong_unit_and_a_stray_row_are_no_crash(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    late = "time,prompt,output\n" + "".join(f"{1700000000000 + k},5,7\n" for k in range(50))
+    assert run(["fit", log_of(tmp_path, late)]) == 0
+    assert "it may be in ms" in capsys.readouterr().err
+    assert run(["fit", log_of(tmp_path, late), "--column", "arrival=:ms"]) == 0
+    assert "it may be in ms" not in capsys.readouterr().err
+    assert run(["fit", log_of(tmp_path, SHORT + "99999999999,5,5\n"), "--json"]) == 0
+    json.loads(capsys.readouterr().out)
+
+
+def test_rates_far_from_sense_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["fit", log_of(tmp_path, SHORT), "--gpus", "1e-30"]) == 2
+    assert "--gpus" in capsys.readouterr().err
+
+
+def test_blocks_with_other_names_than_numbers_are_left_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    row = {"timestamp": 3, "input_length": 900, "output_length": 4, "hash_ids": ["a", "b"]}
+    log = log_of(tmp_path, (json.dumps(row) + "\n") * 60)
+    assert run(["fit", log, "--load", "1", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["prefix_cache"] is None
+    assert run(["fit", log, "--load", "1", "--column", "hash_ids=hash_ids"]) == 2
+    assert "no list of block numbers" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("options", "told"),
     [
@@ -148,8 +200,8 @@ def test_one_row_gives_a_class_and_a_warning(
     shown = capsys.readouterr()
     found = json.loads(shown.out)
     assert [each["name"] for each in found["classes"]] == ["p10-d5"]
-    assert "only 1 requests" in shown.err
-    assert "too few for intervals" in shown.err
+    assert "p10-d5 (1)" in shown.err
+    assert "too few requests for intervals" in shown.err
 
 
 def test_the_document_is_as_documented_and_the_files_can_be_used(
