@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gnr.fit_result import Arrivals, Band, Banded, Dispersion, Fit, LengthLaw, LogRead
+from gnr.measure.fit_request import DEFAULT_LIKE
 
 UNITS_OF_TIME = ("s", "ms", "us", "ns")
 
@@ -173,9 +174,10 @@ def plan_sentences(result: Fit) -> Iterator[str]:
     """Yield where hardware and prices come from, the load, and the best plan."""
     plan = result.plan
     patience = result.instance.classes[0].patience_rate
+    default = " (the default; --like names another)" * (plan.hardware_from == DEFAULT_LIKE)
     yield (
-        f"GPU and prices are those of {plan.hardware_from}; patience {patience:g}/s is assumed, "
-        "since a log does not tell."
+        f"GPU and prices are those of {plan.hardware_from}{default}; patience {patience:g}/s is "
+        "assumed, since a log does not tell."
     )
     yield (
         f"One GPU serves {_figure(plan.capacity)} requests/s of this mix in full (prefill load "

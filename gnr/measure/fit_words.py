@@ -46,7 +46,7 @@ def instance_texts(
     source = (
         f"gnr fit of {file} (sha256 {read.sha256}): {read.requests:,} requests{span}{where}; "
         f"k-means on log lengths, {len(classes)} classes, seed {asked.seed}. GPU and prices: "
-        f"instance {base.name} ({printable(base.source)})"
+        f"instance {base.name}, whose source says: {printable(base.source)}"
     )
     return title, source, " ".join(_notes(asked, base, classes, prefixes, plan))
 
@@ -63,7 +63,7 @@ def _notes(
     prefixes: PrefixCache | None,
     plan: FittedPlan,
 ) -> Iterator[str]:
-    unchosen = " (none was named)" if asked.like == DEFAULT_LIKE else ""
+    unchosen = " (the default)" if asked.like == DEFAULT_LIKE else ""
     yield f"Assumed: GPU, iteration times and prices are those of {base.name}{unchosen};"
     yield f"patience {asked.patience:g}/s for every class, since a log does not tell."
     if asked.gpus is not None:
