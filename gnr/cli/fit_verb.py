@@ -14,6 +14,7 @@ from gnr.cli.console import (
     print_json,
     print_rich,
 )
+from gnr.measure.fit_request import AUTO, DEFAULT_LIKE, DEFAULT_PATIENCE
 
 
 def fit(
@@ -28,7 +29,7 @@ def fit(
             metavar="K|auto",
             help="Number of request classes; auto: until one more explains less than 5 % more.",
         ),
-    ] = "auto",
+    ] = AUTO,
     column: Annotated[
         list[str] | None,
         typer.Option(
@@ -62,13 +63,13 @@ def fit(
     like: Annotated[
         str,
         typer.Option("--like", metavar="INSTANCE", help="Whose GPU and prices are taken."),
-    ] = "azure-2023-conversation",
+    ] = DEFAULT_LIKE,
     patience: Annotated[
         float,
         typer.Option(
             "--patience", metavar="THETA", help="1/s at which waiting requests leave; assumed."
         ),
-    ] = 0.05,
+    ] = DEFAULT_PATIENCE,
     prefix_caching: Annotated[
         bool,
         typer.Option("--prefix-caching", help="Plan with what a prefix cache leaves of prompts."),

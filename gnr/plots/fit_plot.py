@@ -89,7 +89,7 @@ def _draw_law(axes: Any, result: Fit, what: str) -> None:
     axes.set_yscale("log")
     label_by_ratio(axes.xaxis, *ends)
     label_by_ratio(axes.yaxis, *axes.get_ylim())
-    title = f"{what}s by class; dashed: exponential"
+    title = f"{what}s against the exponential"
     _dress(axes, title, "exponential quantile / mean", f"{what} quantile / mean")
 
 
@@ -109,6 +109,7 @@ def _draw_rate(axes: Any, arrivals: Arrivals) -> None:
     mean = sum(each.rate for each in arrivals.parts) / len(arrivals.parts)
     axes.axhline(mean, color=FAINT, linewidth=1.2, linestyle=(0, (4, 3)))
     axes.set_ylim(bottom=0)
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.set_xlim(0, width * len(arrivals.parts))
     title = "rate by tenths of the log; bands: 95 % if Poisson; dashed: mean"
     _dress(axes, title, unit, "requests/s")
@@ -125,7 +126,7 @@ def _time_unit(arrivals: Arrivals) -> tuple[float, str]:
 def _draw_dispersion(axes: Any, arrivals: Arrivals) -> None:
     found = arrivals.dispersion
     if not found:
-        axes.text(0.5, 0.5, "too short a log for windows", ha="center", va="center", color=INK)
+        axes.text(0.5, 0.5, "no window fits the log", ha="center", va="center", color=INK)
         axes.set_axis_off()
         return
     highest = max(max(each.index, each.poisson_band.high) for each in found)
