@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from gnr.errors import InputError as InputError
     from gnr.instance import Instance as Instance
     from gnr.measure.calibration import calibrate as calibrate
-    from gnr.measure.traces import read_trace as read_trace
     from gnr.measure.fitting import fit as fit
+    from gnr.measure.traces import read_trace as read_trace
     from gnr.models.frontiers import frontier as frontier
     from gnr.models.promise_map import frontier_map as frontier_map
     from gnr.models.steady_state import solve as solve

@@ -13,18 +13,12 @@ from packaging_tools import ROOT, package_folders
 FOLDERS = ("gnr", "models", "proofs", "validation", "instances")
 SOURCES = sorted(file for folder in FOLDERS for file in (ROOT / folder).rglob("*.py"))
 DOMAIN = {
-    "arrays", "atomic", "batch_law", "certificate", "checks", "comparison", "convergence",
-    "coverage", "errors", "exact_factors", "exact_lp", "exact_rates", "frontier_result",
-    "instance", "instance_text", "network",
-    "outward", "overrides", "plan", "provenance", "rates", "reading", "result", "router_export",
-    "batch_law", "calibration_result", "replay_result", "request_trace", "schema_errors",
-    "simulation", "slis", "survey", "sweep_result", "varying", "verdicts",
+    "arrays", "atomic", "batch_law", "calibration_result", "certificate", "checks", "comparison",
+    "convergence", "coverage", "errors", "exact_factors", "exact_lp", "exact_rates", "fit_result",
+    "frontier_result", "instance", "instance_text", "network", "outward", "overrides", "plan",
+    "provenance", "rates", "reading", "replay_result", "request_trace", "result", "router_export",
+    "schema_errors", "simulation", "slis", "survey", "sweep_result", "varying", "verdicts",
     "_version",
-    "arrays", "atomic", "certificate", "checks", "comparison", "convergence", "coverage",
-    "errors", "exact_factors", "exact_lp", "exact_rates", "fit_result", "frontier_result",
-    "instance", "instance_text", "network", "outward", "overrides", "plan", "provenance", "rates",
-    "reading", "result", "router_export", "schema_errors", "simulation", "slis", "survey",
-    "sweep_result", "varying", "verdicts", "_version",
 }  # fmt: skip
 """The domain modules of `gnr/`; the others are ways in."""
 PUBLIC = {

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from threading import Event
 from typing import Any
 
@@ -132,8 +133,8 @@ def replay(
     ]
     try:
         for done, (policy, rules, every) in enumerate(jobs):
-            before = done * replications * len(trace)
-            found = study.runs(policy, rules, every, lambda n, before=before: progress(before + n))
+            told = partial(_further, progress, done * replications * len(trace))
+            found = study.runs(policy, rules, every, told)
             runs.append((policy, every, found))
     except KeyboardInterrupt:
         if not runs:
@@ -241,6 +242,10 @@ class _Study:
             engine.replace_rules(fresh)
         engine.advance(np.inf, report)
         return Run(engine.requests(), engine.series(), engine.totals(), 1 + len(later))
+
+
+def _further(progress: Callable[[float], None], before: float, done: float) -> None:
+    progress(before + done)
 
 
 def _stated(instance: Instance, classes: ClassedTrace) -> Instance:
