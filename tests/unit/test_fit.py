@@ -12,7 +12,7 @@ import pytest
 
 import gnr
 from gnr.arrays import Floats
-from gnr.fit_result import Fit
+from gnr.fit_result import Banded, Fit
 from gnr.measure.length_grid import bins_of, upper_ends
 from packaging_tools import ROOT
 
@@ -78,6 +78,8 @@ def test_planted_classes_are_found_with_exact_means(tmp_path: Path, classes: int
     rate = len(seconds) / (seconds[-1] - seconds[0])
     assert found.total_rate is not None
     assert found.total_rate.value == pytest.approx(rate, rel=1e-6)
+    assert found.arrivals is not None
+    assert sum(each.requests for each in found.arrivals.parts) == len(seconds)
 
 
 def test_formats_orders_and_packing_make_no_difference(tmp_path: Path) -> None:
@@ -268,6 +270,70 @@ def test_the_plan_is_that_of_the_instance(tmp_path: Path) -> None:
     assert solution.revenue_rate == pytest.approx(found.plan.revenue_rate.value, rel=1e-9)
     assert found.plan.load.value == pytest.approx(1.3)
     assert min(each.served.value for each in found.classes) < 1
+
+
+def relative(value: Banded | None) -> tuple[float, float]:
+    """Return the interval of a figure over the figure."""
+    assert value is not None
+    assert value.band is not None
+    return value.band.low / value.value, value.band.high / value.value
+
+
+def test_where_lengths_are_alike_only_the_rate_is_unsure(tmp_path: Path) -> None:
+    """Capacity is then certain, and load, GPUs and (below capacity) revenue follow the rate."""
+    random = np.random.default_rng(8)
+    seconds = np.repeat(np.cumsum(random.exponential(2.0, 400)), 5)
+    path = write_csv(tmp_path / "log.csv", seconds, *np.full((2, 2000), 100))
+    found = gnr.fit(path, 1, load=0.5)
+    plan, rate = found.plan, relative(found.total_rate)
+    assert rate[0] < 0.96
+    assert rate[1] > 1.04
+    one = found.classes[0]
+    figures = (plan.load, plan.gpus_needed, plan.revenue_rate, plan.mixed_share)
+    for figure in (*figures, one.arrival_rate, one.requests_per_second):
+        assert relative(figure) == pytest.approx(rate, rel=1e-6)
+    assert found.total_rate is not None
+    assert plan.gpus_needed is not None
+    assert plan.gpus_needed.value * plan.capacity.value * 0.5 == pytest.approx(
+        found.total_rate.value
+    )
+    assert relative(plan.capacity) == pytest.approx((1, 1))
+    assert relative(found.classes[0].prompt_tokens) == pytest.approx((1, 1))
+    full = gnr.fit(path, 1, load=2).plan
+    assert relative(full.revenue_rate) == pytest.approx((1, 1), rel=1e-6)
+    assert relative(full.load) == pytest.approx(rate, rel=1e-6)
+    given = gnr.fit(path, 1, load=0.5, rate=3.0)
+    assert relative(given.total_rate) == pytest.approx((1, 1)), "the user says so"
+    assert relative(given.plan.revenue_rate) == pytest.approx((1, 1))
+
+
+def test_cached_prompts_have_an_interval_of_their_own(tmp_path: Path) -> None:
+    random = np.random.default_rng(9)
+    path = tmp_path / "log.csv"
+    rows = "".join(f"{k},1000,50,{c}\n" for k, c in enumerate(random.integers(0, 999, 1000)))
+    path.write_text(f"time,prompt,output,cached_tokens\n{rows}")
+    one = gnr.fit(path, 1).classes[0]
+    assert relative(one.prompt_tokens) == pytest.approx((1, 1))
+    low, high = relative(one.effective_prompt_tokens)
+    half = 1.96 * 288.4 / 500 / 1000**0.5  # of the mean of 1000 uniform lengths
+    assert (1 - low, high - 1) == pytest.approx((half, half), rel=0.35)
+    assert one.effective_prompt_tokens is not None
+    planned = gnr.fit(path, 1, prefix_caching=True, load=0.5)
+    assert planned.instance.classes[0].prompt_tokens == one.effective_prompt_tokens.value
+    assert relative(planned.plan.capacity) != pytest.approx((1, 1))
+
+
+def test_classes_that_take_turns_are_no_drift(tmp_path: Path) -> None:
+    """Short prompts first and long ones later, together as many all the time."""
+    random = np.random.default_rng(3)
+    seconds = np.sort(random.uniform(0, 1000, 6000))
+    late = random.random(6000) < seconds / 1000
+    prompt, output = np.where(late, 4000, 100), np.full(6000, 50)
+    found = gnr.fit(write_csv(tmp_path / "log.csv", seconds, prompt, output), 2)
+    assert not found.warnings
+    assert found.arrivals is not None
+    assert found.arrivals.trend is not None
+    assert abs(found.arrivals.trend.change) < 0.1
 
 
 def test_a_long_log_takes_little_memory(tmp_path: Path) -> None:
