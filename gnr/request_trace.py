@@ -40,6 +40,8 @@ class RequestTrace:
     set_aside: int
     unsorted: int
     resolution: float
+    doubts: tuple[str, ...] = ()
+    """What should be known of how the log was read."""
 
     def __len__(self) -> int:
         """Return the number of requests."""

@@ -14,6 +14,7 @@ from gnr.cli.console import (
     print_json,
     print_rich,
 )
+from gnr.cli.simulation_options import read_names
 from gnr.measure.fit_request import AUTO, DEFAULT_LIKE, DEFAULT_PATIENCE
 
 
@@ -82,6 +83,18 @@ def fit(
         str | None,
         typer.Option("--name", metavar="NAME", help="Of the instance; else from the file's name."),
     ] = None,
+    names: Annotated[
+        str | None,
+        typer.Option(
+            "--names", metavar="A,B,...", help="Of the classes, most requests first; else by means."
+        ),
+    ] = None,
+    title: Annotated[
+        str | None, typer.Option("--title", help="Of the instance; else from the file's name.")
+    ] = None,
+    origin: Annotated[
+        str, typer.Option("--origin", help="Where the log comes from, for the instance's source.")
+    ] = "",
     seed: Annotated[int, typer.Option("--seed", help="Of the clustering and resamples.")] = 0,
     json: JsonOption = False,
     out: OutOption = None,
@@ -108,11 +121,15 @@ def fit(
             prefix_caching=prefix_caching,
             block_tokens=block_tokens,
             seed=seed,
+            names=read_names(names or ""),
+            title=title,
+            origin=origin,
             progress=told,
             options={
                 "classes": classes, "column": column or [], "where": where or [], "gpus": gpus,
                 "load": load, "rate": rate, "like": like, "patience": patience,
                 "prefix_caching": prefix_caching, "block_tokens": block_tokens, "name": name,
+                "names": names, "title": title, "origin": origin,
             },
         )  # fmt: skip
     if out is not None:

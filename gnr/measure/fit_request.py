@@ -51,6 +51,12 @@ class FitRequest:
         Tokens of a block of the prefix cache.
     seed
         Seed of the clustering and of the resamples.
+    names
+        Names of the classes, the one with most requests first; empty: by their mean lengths.
+    title
+        Title of the instance; None: one from the file's name.
+    origin
+        Where the log comes from, for the source of the instance; empty: only what was read.
     """
 
     classes: int | None
@@ -62,6 +68,9 @@ class FitRequest:
     prefix_caching: bool = False
     block_tokens: float = 512.0
     seed: int = 0
+    names: tuple[str, ...] = ()
+    title: str | None = None
+    origin: str = ""
 
     def check(self) -> None:
         """Raise `InputError` with everything that cannot be meant."""
@@ -88,8 +97,20 @@ class FitRequest:
             yield _problem(
                 "--gpus", "goes not with --load: one of them gives the other", "drop one"
             )
+        if len(set(self.names)) < len(self.names):
+            yield _problem("--names", "must differ from each other", "give each class its own")
+        if not all(each.strip() and each.isprintable() for each in self.names):
+            yield _problem("--names", "must be words on one line", "as in --names chat,code")
+        if self.classes is not None and self.names:
+            yield from self.wrong_names(self.classes)
         if self.seed < 0:
             yield _problem("--seed", f"must be 0 or more, got {self.seed}", "correct it")
+
+    def wrong_names(self, classes: int) -> Iterator[Problem]:
+        """Yield what to say if there are names, and not as many as classes."""
+        if self.names and len(self.names) != classes:
+            message = f"names {len(self.names)} classes, there are {classes}"
+            yield _problem("--names", message, "name each of them, most requests first")
 
     def without_rate(self, path: Path, why: str) -> InputError | None:
         """Return what to say where the log has no rate and none can be made up."""

@@ -40,15 +40,16 @@ def instance_texts(
 ) -> tuple[str, str, str]:
     """Return title, source and notes of the instance file."""
     file = printable(read.file)
-    title = f"Request classes of {file}: {len(classes)}"
+    title = asked.title or f"Request classes of {file}: {len(classes)}"
+    origin = f"{printable(asked.origin)}: " if asked.origin else ""
     span = "" if read.span_s is None else f" over {read.span_s:,.0f} s"
     where = f", rows with {' and '.join(map(printable, read.where))}" if read.where else ""
     source = (
-        f"gnr fit of {file} (sha256 {read.sha256}): {read.requests:,} requests{span}{where}; "
+        f"{origin}gnr fit of {file} (sha256 {read.sha256}): {read.requests:,} requests{span}{where}; "
         f"k-means on log lengths, {len(classes)} classes, seed {asked.seed}. GPU and prices: "
         f"instance {base.name}, whose source says: {printable(base.source)}"
     )
-    return title, source, " ".join(_notes(asked, base, classes, prefixes, plan))
+    return printable(title), source, " ".join(_notes(asked, base, classes, prefixes, plan))
 
 
 def printable(text: str) -> str:

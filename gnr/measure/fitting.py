@@ -1,7 +1,7 @@
 """`gnr fit`: from a request log to classes, an instance, and how far to trust them."""
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,6 +62,9 @@ def fit(
     prefix_caching: bool = False,
     block_tokens: float = FitRequest.block_tokens,
     seed: int = 0,
+    names: Sequence[str] = (),
+    title: str | None = None,
+    origin: str = "",
     progress: Callable[[float], None] = lambda done: None,
     options: Mapping[str, Any] | None = None,
 ) -> Fit:
@@ -95,6 +98,12 @@ def fit(
         Tokens of a block of the prefix cache.
     seed
         Seed of the clustering and of the resamples.
+    names
+        Names of the classes, the one with most requests first; by default by their mean lengths.
+    title
+        Title of the instance.
+    origin
+        Where the log comes from and its licence; begins the source of the instance.
     progress
         Told how many MB of the file are read, both passes together.
     options
@@ -108,7 +117,18 @@ def fit(
     started = time.perf_counter()
     number = read_classes(classes) if isinstance(classes, str) else classes
     asked = FitRequest(
-        number, gpus, load, rate, str(like), patience, prefix_caching, block_tokens, seed
+        number,
+        gpus,
+        load,
+        rate,
+        str(like),
+        patience,
+        prefix_caching,
+        block_tokens,
+        seed,
+        tuple(names),
+        title,
+        origin,
     )
     asked.check()
     path = Path(log)
@@ -162,7 +182,10 @@ class _Fitting:
             told,
         )
         whole = sums.total()
-        names = _names(whole)
+        wrong = list(self.asked.wrong_names(count))
+        if wrong:
+            raise InputError(wrong)
+        names = list(self.asked.names) or _names(whole)
         drawn = resample(sums, self.asked.seed) if parts >= FEWEST_BLOCKS else None
         tells = _tells_prefixes(self.log, self.first)
         own = self.first.requests / (self.first.times.span / TICKS) if timed else None

@@ -60,6 +60,7 @@ def read_trace(
         set_aside=sum(part.empty_output + part.empty_prompt for part in parts),
         unsorted=int(np.sum(np.diff(ticks) < 0)),
         resolution=float(steps[steps > 0].min()) / TICKS if (steps > 0).any() else 0.0,
+        doubts=tuple(log.doubts()),
     )
 
 

@@ -34,6 +34,7 @@ def warnings_of(
 
 def _trace(classes: ClassedTrace) -> Iterator[str]:
     trace = classes.trace
+    yield from trace.doubts
     if trace.set_aside:
         yield f"{trace.set_aside:,} rows without prompt or output are left out"
     if trace.unsorted:
