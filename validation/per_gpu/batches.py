@@ -67,7 +67,7 @@ def leave_slot(rules: Any, room: Any, gpu: int, now: float) -> int:
     finish, integers = room.gpu_reals, room.gpu_integers
     begin, holders = rules.finish, rules.holders
     slot, last = integers[gpu, at.FIRST], integers[gpu, at.DECODES] - 1
-    request: int = integers[gpu, holders + slot]
+    request = int(integers[gpu, holders + slot])
     i = room.request_integers[request, at.CLASS]
     finish[gpu, begin + slot] = finish[gpu, begin + last]
     integers[gpu, holders + slot] = integers[gpu, holders + last]

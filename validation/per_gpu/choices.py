@@ -156,7 +156,7 @@ def acting(seating: Seating) -> Part:
             i = admitted(rules, room)
             if i == at.NOBODY:
                 break
-            request = room.head[i]
+            request = int(room.head[i])
             gpu = find_ready(room, request)
             if gpu == at.NOBODY:
                 hold_up(room, i)
@@ -234,18 +234,18 @@ def _finding(fits: Part) -> tuple[Part, Part]:
     def find_ready(room: Any, request: int) -> int:
         """Return a GPU for a prefill, or nobody."""
         size = room.counters[at.READY_GPUS]
-        gpu: int = room.ready[pick_ahead(room, at.NEXT_READY, size)]
+        gpu = int(room.ready[pick_ahead(room, at.NEXT_READY, size)])
         if fits(room, gpu, request):
             return gpu
         fitting = 0
         for k in range(size):
-            fitting += 1 if fits(room, room.ready[k], request) else 0
+            fitting += 1 if fits(room, int(room.ready[k]), request) else 0
         if fitting == 0:
             return at.NOBODY
         chosen = pick(room, 1, fitting)
         for k in range(size):
-            if fits(room, room.ready[k], request):
-                gpu = room.ready[k]
+            if fits(room, int(room.ready[k]), request):
+                gpu = int(room.ready[k])
                 if chosen == 0:
                     break
                 chosen -= 1
@@ -258,7 +258,7 @@ def _finding(fits: Part) -> tuple[Part, Part]:
         for which in range(4):
             if place >> which & 1:
                 if chosen < room.counters[at.FREE_GPUS + which]:
-                    found = room.free[which, chosen]
+                    found = int(room.free[which, chosen])
                     break
                 chosen -= room.counters[at.FREE_GPUS + which]
         if fits(room, found, request):
@@ -267,14 +267,14 @@ def _finding(fits: Part) -> tuple[Part, Part]:
         for which in range(4):
             if place >> which & 1:
                 for k in range(room.counters[at.FREE_GPUS + which]):
-                    fitting += 1 if fits(room, room.free[which, k], request) else 0
+                    fitting += 1 if fits(room, int(room.free[which, k]), request) else 0
         if fitting == 0:
             return at.NOBODY
         chosen = pick(room, 1, fitting)
         for which in range(4):
             if place >> which & 1:
                 for k in range(room.counters[at.FREE_GPUS + which]):
-                    if fits(room, room.free[which, k], request):
+                    if fits(room, int(room.free[which, k]), request):
                         found = room.free[which, k] if chosen == 0 else found
                         chosen -= 1
         return found
@@ -282,7 +282,7 @@ def _finding(fits: Part) -> tuple[Part, Part]:
     @inlined
     def find_place(rules: Any, room: Any, buffer: int, request: int) -> int:
         """Return a GPU for a decode of a buffer, uniformly in the first place with room."""
-        origin: int = room.request_integers[request, at.ORIGIN]
+        origin = int(room.request_integers[request, at.ORIGIN])
         for k in range(rules.places.shape[1]):
             place = rules.places[buffer, k]
             if place == SAME_GPU:

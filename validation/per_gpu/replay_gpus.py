@@ -92,7 +92,7 @@ def start_decode(rules: Any, room: Any, gpu: int, request: int, now: float) -> N
     first += 1.0 if gpus[gpu, own.PHASE] == own.RUNNING else 0.0
     take_slot(rules, room, gpu, request, first + outputs[request] - 1.0, now)
     gpus[gpu, own.CONTEXT] += room.own.prompts[request] + 1.0
-    origin = room.request_integers[request, at.ORIGIN]
+    origin = int(room.request_integers[request, at.ORIGIN])
     if origin != gpu:
         need = kv_need(room, request)
         reserve(room, origin, -need)
@@ -127,7 +127,7 @@ def begin_iterations(room: Any, now: float) -> None:
     counters = room.own.counters
     while counters[own.TO_BEGIN] > 0:
         counters[own.TO_BEGIN] -= 1
-        _begin_iteration(room, room.own.to_begin[counters[own.TO_BEGIN]], now)
+        _begin_iteration(room, int(room.own.to_begin[counters[own.TO_BEGIN]]), now)
 
 
 @inlined
@@ -181,7 +181,7 @@ def end_iteration(rules: Any, room: Any, gpu: int, now: float) -> int:
         gpus[gpu, own.PROCESSED] += chunk
     if ending:
         _end_decodes(rules, room, gpu, now)
-        request = room.gpu_integers[gpu, at.PREFILLING]
+        request = int(room.gpu_integers[gpu, at.PREFILLING])
         if chunk > 0.0 and gpus[gpu, own.PROCESSED] >= room.own.prompts[request]:
             onward = _end_prefill(rules, room, gpu, request, now)
         file_gpu(rules, room, gpu)

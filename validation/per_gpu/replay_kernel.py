@@ -89,7 +89,7 @@ def _arrive(rules: Any, room: Any, now: float) -> int:
     counters[own.NEXT_REQUEST] = request + 1
     more = request + 1 < arrivals.size
     room.times[at.NEXT_ARRIVAL] = arrivals[request + 1] if more else np.inf
-    i = room.own.kinds[request]
+    i = int(room.own.kinds[request])
     reals, integers = room.request_reals, room.request_integers
     reals[request, at.ARRIVED] = now
     reals[request, at.DEADLINE] = uniform(room, 0)
@@ -112,11 +112,11 @@ def _arrive(rules: Any, room: Any, now: float) -> int:
 @inlined
 def _give_up(rules: Any, room: Any, now: float) -> None:
     """Let the request whose patience ends first leave."""
-    request = room.alarms[0]
+    request = int(room.alarms[0])
     if lose_patience(rules, room, request) == 0:
         end_request(room, request, now, own.LEFT_BEFORE_PREFILL)
     else:
-        reserve(room, room.request_integers[request, at.ORIGIN], -kv_need(room, request))
+        reserve(room, int(room.request_integers[request, at.ORIGIN]), -kv_need(room, request))
         end_request(room, request, now, own.LEFT_BEFORE_DECODE)
 
 
@@ -211,14 +211,17 @@ def _refile(rules: Any, room: Any) -> None:
         file_gpu(rules, room, gpu)
     mixed_slots = rules.prefill_gpus * rules.decode_slots[0] + rules.roomier_gpus
     solo_slots = (len(room.ready) - rules.prefill_gpus) * rules.decode_slots[1]
+    buffer = at.NOBODY
     if rules.places[1, 0] == 0 or (solo_slots == 0 and mixed_slots > 0):
-        _move_waiting(rules, room, 1, 0)
+        buffer = 1
     elif mixed_slots == 0 and solo_slots > 0:
-        _move_waiting(rules, room, 0, 1)
+        buffer = 0
+    if buffer != at.NOBODY:
+        _move_waiting(rules, room, buffer)
 
 
 @inlined
-def _move_waiting(rules: Any, room: Any, buffer: int, other: int) -> None:
+def _move_waiting(rules: Any, room: Any, buffer: int) -> None:
     """Let everybody in a decode buffer wait at the end of the other, with the same patience."""
     while room.counters[at.WAITING + buffer] > 0:
         request = oldest_decode(rules, room, buffer)
@@ -226,7 +229,7 @@ def _move_waiting(rules: Any, room: Any, buffer: int, other: int) -> None:
         leave(room, request)
         room.state[i * at.ROWS + (at.SOLO_BUFFER if buffer else at.BUFFER)] -= 1.0
         room.counters[at.WAITING + buffer] -= 1
-        wait_for_decode(rules, room, request, other)
+        wait_for_decode(rules, room, request, 1 - buffer)
 
 
 def _entries(stamp: int) -> tuple[Callable[..., int], Callable[..., None], Callable[..., None]]:

@@ -90,7 +90,7 @@ def finish_prefill(rules: Any, room: Any, request: int, now: float) -> None:
 @inlined
 def give_up(rules: Any, room: Any, now: float, records: Any) -> None:
     """Let the request whose patience ends first leave."""
-    request = room.alarms[0]
+    request = int(room.alarms[0])
     stage = lose_patience(rules, room, request)
     write_record(rules, room, records, request, now, 0.0 if stage == 0 else 1.0, at.NOBODY)
     forget(room, request)
