@@ -46,7 +46,8 @@ def instance_texts(
     where = f", rows with {' and '.join(map(printable, read.where))}" if read.where else ""
     source = (
         f"{origin}gnr fit of {file} (sha256 {read.sha256}): "
-        f"{read.requests:,} requests{span}{where}; k-means on log lengths, {len(classes)} classes, seed {asked.seed}. GPU and prices: "
+        f"{read.requests:,} requests{span}{where}; "
+        f"k-means on log lengths, {len(classes)} classes, seed {asked.seed}. GPU and prices: "
         f"instance {base.name}, whose source says: {printable(base.source)}"
     )
     return printable(title), source, " ".join(_notes(asked, base, classes, prefixes, plan))

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from measured import DATA, measured
+from shipped_recipes import LOGS, ROOT, TIMES, make
 
 import gnr
 from gnr.cli.app import run
-from measured import DATA, measured
-from shipped_recipes import LOGS, ROOT, TIMES, make
 
 KV_TOKENS = 410_000
 """KV memory of an A100 with 80 GB beside Llama-3-8B, tokens (see the profiles in tests/data)."""
