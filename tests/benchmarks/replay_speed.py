@@ -1,6 +1,6 @@
 """How long `gnr replay` takes for the Azure trace at 90 % of what 64 GPUs serve, one policy.
 
-    python tests/benchmarks/replay_speed.py [RESULT.json]
+python tests/benchmarks/replay_speed.py [RESULT.json]
 """
 
 import json
@@ -12,8 +12,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from gnr.provenance import record
 from measured import measured
+
+from gnr.provenance import record
 
 TRACE = "traces/azure2023_conv.csv"
 
