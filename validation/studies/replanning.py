@@ -14,8 +14,8 @@ from gnr.validation.studies.optima import planning_optimum
 from gnr.validation.studies.trace_classes import ClassedTrace
 
 PRIOR = 0.25
-"""Weight of the averages that the first plan was made for, in intervals: a class that did not come
-of late keeps a rate, and a few requests do not overturn the plan."""
+"""Weight of what the first plan was made for, in intervals: a class that did not come of late keeps
+a rate, and a few requests do not overturn the plan."""
 
 
 Replanned = tuple[float, Rules]
@@ -43,31 +43,36 @@ def rules_for(instance: Instance, policy: Policy, gpus: int) -> Rules:
     return make_rules(rates_of(instance), plan, policy, lengths)
 
 
-def replanned(classes: ClassedTrace, policy: Policy, gpus: int, every: float) -> list[Replanned]:
+def replanned(
+    classes: ClassedTrace, planned: Instance, policy: Policy, gpus: int, every: float
+) -> list[Replanned]:
     """Return when new rules come into force, and which, in the course of a trace.
 
     Every so many seconds a plan is made for the requests that came since the last one, with their
-    lengths. Where there is none for them, the former is followed on.
+    lengths, and a little of what the first plan was made for, `planned`. Where there is no plan for
+    them, the former is followed on.
     """
     ends = np.arange(1, int(np.ceil(classes.trace.span / every))) * every
     found = []
     for end in ends:
         try:
-            recent = _recent(classes, gpus, float(end) - every, float(end))
+            recent = _recent(classes, planned, gpus, float(end) - every, float(end))
             found.append((float(end), rules_for(recent, policy, gpus)))
         except NoOptimumError:
             continue
     return found
 
 
-def _recent(classes: ClassedTrace, gpus: int, since: float, until: float) -> Instance:
+def _recent(
+    classes: ClassedTrace, planned: Instance, gpus: int, since: float, until: float
+) -> Instance:
     """Return the instance with the rates and lengths of the requests between two times, s."""
     trace = classes.trace
     first, last = np.searchsorted(trace.arrival, [since, until])
     kind = classes.kind[first:last]
     prior = PRIOR * (until - since) * gpus
     rows = []
-    for i, each in enumerate(classes.instance.classes):
+    for i, each in enumerate(planned.classes):
         came, expected = float(np.sum(kind == i)), prior * each.arrival_rate
         prompt = float(trace.prompt_tokens[first:last][kind == i].sum())
         output = float(trace.output_tokens[first:last][kind == i].sum())
@@ -80,4 +85,4 @@ def _recent(classes: ClassedTrace, gpus: int, since: float, until: float) -> Ins
                 }
             )
         )
-    return classes.instance.model_copy(update={"classes": tuple(rows)})
+    return planned.model_copy(update={"classes": tuple(rows)})

@@ -195,7 +195,9 @@ class _Study:
         self, policy: Policy, rules: Rules, every: float | None, progress: Callable[[float], None]
     ) -> list[Run]:
         """Return the replays of one policy, as many side by side as there are cores."""
-        later = [] if every is None else replanned(self.classes, policy, self.cluster.gpus, every)
+        later: list[Replanned] = []
+        if every is not None:
+            later = replanned(self.classes, self.planned, policy, self.cluster.gpus, every)
         stopped = Event()
         ended = np.zeros(self.seeds.shape[1])
 
