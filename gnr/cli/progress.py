@@ -4,9 +4,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from threading import Timer
 
 QUIET_SECONDS = 1.0
 """Runs shorter than this show nothing."""
+
+SILENT_SECONDS = 8.0
+"""Time without any event after which a line says that this is no fault."""
 
 LINE_SECONDS = 5.0
 """Time between two lines where there is no terminal."""
@@ -27,11 +31,29 @@ def progress_of_events(
     unit
         What the events are, in the plural.
     """
-    if sys.stderr.isatty():
-        with _bar(title, expected, unit) as told:
-            yield told
-    else:
-        yield _Lines(title, expected, unit)
+    silence = Timer(SILENT_SECONDS, _still_preparing, [title])
+    silence.daemon = True
+    silence.start()
+
+    def begun(told: Callable[[float], None]) -> Callable[[float], None]:
+        def heard(events: float) -> None:
+            silence.cancel()
+            told(events)
+
+        return heard
+
+    try:
+        if sys.stderr.isatty():
+            with _bar(title, expected, unit) as told:
+                yield begun(told)
+        else:
+            yield begun(_Lines(title, expected, unit))
+    finally:
+        silence.cancel()
+
+
+def _still_preparing(title: str) -> None:
+    sys.stderr.write(f"gnr: {title}: still preparing; a first run compiles for a minute or two\n")
 
 
 class _Lines:

@@ -162,7 +162,8 @@ def test_azure_rates_are_110_percent_of_what_is_served_in_full() -> None:
     needed = (rates.decode_work + rates.mixing_cost) @ rates.full_prefill
     load_of_decode = needed / (rates.speed_ratio * rates.batch_slots)
     assert max(load_of_decode, rates.full_prefill.sum()) == pytest.approx(1.1, rel=1e-12)
-    assert rates.arrival_rate / rates.arrival_rate.sum() == pytest.approx([0.404, 0.36, 0.236])
+    share = rates.arrival_rate / rates.arrival_rate.sum()
+    assert share == pytest.approx([0.404, 0.36, 0.236], abs=5e-4), "as published with the log"
 
 
 def test_milliseconds_in_the_place_of_seconds_are_noticed() -> None:
