@@ -114,6 +114,9 @@ def _foot(found: Replay) -> str:
         behind = each.behind_best
         if behind is None:
             continue
+        if behind.mean == 0 and not behind.half_width:
+            lines.append(f"{name_of(each)} earns the same as {best[0]}.")
+            continue
         sure = behind.half_width is not None and behind.mean > behind.half_width
         share = behind.mean / found.lp_revenue_rate if found.lp_revenue_rate else 0.0
         words = "behind" if sure else "not told apart from"
