@@ -31,9 +31,11 @@ demo: $(STAMP)
 	$(BIN)/gnr sweep two-class --vary gpu.batch_slots=2:32 --out build/demo
 	$(BIN)/gnr draw dolly-eight-class --out build/demo
 	$(BIN)/gnr calibrate $(SAMPLES)/iteration-times.csv --for two-class --out build/demo
-	$(BIN)/gnr fit $(SAMPLES)/requests.csv --like build/demo/two-class.toml --gpus 8 --out build/demo
-	$(BIN)/gnr replay $(SAMPLES)/requests.csv build/demo/requests.toml --gpus 8 \
-	  --law build/demo/two-class.calibration.json --kv-tokens 60000 --out build/demo
+	$(BIN)/gnr fit $(SAMPLES)/requests.csv --like build/demo/two-class.calibrated.toml --gpus 8 \
+	  --out build/demo
+	$(BIN)/gnr calibrate $(SAMPLES)/iteration-times.csv --for build/demo/requests.toml --out build/demo
+	$(BIN)/gnr replay $(SAMPLES)/requests.csv build/demo/requests.calibrated.toml --gpus 8 \
+	  --law build/demo/requests.calibration.json --kv-tokens 60000 --out build/demo
 	$(BIN)/gnr simulate two-class --gpus 500 --fidelity pooled --out build/demo
 	$(BIN)/gnr compare two-class --policies gate-and-route,fcfs-immediate,price-index-fill \
 	  --gpus 20,100 --replications 8 --out build/demo

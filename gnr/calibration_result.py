@@ -144,6 +144,10 @@ class Calibration(BaseModel):
     """Rows read."""
     repeated: int
     """Rows that repeat a batch: the median is used."""
+    scatter: float
+    """Median relative distance of repetitions from the median of their batch."""
+    unread: tuple[str, ...]
+    """Columns of the files that were not used."""
     median_seconds: float
     """Median iteration time of the rows, s: what the units imply."""
     overhead: float

@@ -14,8 +14,8 @@ TERMS = (
     ("per_decode", "c_1", "each decode", 1e6, "µs"),
     ("per_context_token", "c_2", "each token of context read", 1e9, "ns"),
     ("with_chunk", "m_0", "a chunk, if there is one", 1e3, "ms"),
-    ("per_chunk_token", "m_1", "each of its tokens above b_0", 1e6, "µs"),
-    ("free_tokens", "b_0", "tokens that cost nothing", 1.0, "tokens"),
+    ("per_chunk_token", "m_1", "each prompt token above b_0", 1e6, "µs"),
+    ("free_tokens", "b_0", "tokens, decodes among them, that are free", 1.0, "tokens"),
     ("per_token_pair", "m_2", "each pair of its tokens and those before", 1e9, "ns"),
     ("per_context_token_with_chunk", "m_3", "each token of context beside it", 1e9, "ns"),
 )
@@ -64,8 +64,10 @@ def _reading(found: Calibration) -> str:
     assumed = any(each.assumed for each in found.columns if each.quantity == "seconds")
     again = f", {found.repeated:,} of them repetitions (medians are used)" * bool(found.repeated)
     more = f"; {found.overhead * 1e3:g} ms were added to each" if found.overhead else ""
+    from_where = dict.fromkeys(f"{each.quantity} from {each.header}" for each in found.columns)
     return (
-        f"{found.rows:,} rows{again}. Times read as {'/'.join(sorted(units))}"
+        f"{found.rows:,} rows{again}. Read {', '.join(from_where)}.\n"
+        f"Times are in {'/'.join(sorted(units))}"
         f"{' (assumed)' if assumed else ''}: the median iteration takes "
         f"{found.median_seconds * 1e3:.4g} ms{more}."
     )
@@ -155,4 +157,9 @@ def _points(found: Calibration) -> list[Any]:
             f"{time.decode_only * 1e3:.4g} ms, kappa = {point.speed_ratio:.3g}; "
             f"{point.revenue_rate:.6g} money/s per GPU, {point.mixed_gpus:.1%} of the GPUs prefill"
         )
+        if point.mixed_decodes == 0:
+            lines.append(
+                "  (at this load the GPUs without a prefill have room for all decodes, and the "
+                "plan puts them there)"
+            )
     return [Text("\n".join(lines))]

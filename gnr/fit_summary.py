@@ -174,7 +174,8 @@ def plan_sentences(result: Fit) -> Iterator[str]:
     """Yield where hardware and prices come from, the load, and the best plan."""
     plan = result.plan
     patience = result.instance.classes[0].patience_rate
-    default = " (the default; --like names another)" * (plan.hardware_from == DEFAULT_LIKE)
+    named = result.provenance.options.get("like", DEFAULT_LIKE)
+    default = " (the default; --like names another)" * (named == DEFAULT_LIKE)
     yield (
         f"GPU and prices are those of {plan.hardware_from}{default}; patience {patience:g}/s is "
         "assumed, since a log does not tell."

@@ -7,7 +7,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from gnr.replay_result import Latencies, Repeated, Replay, ReplayedPolicy, Times
+from gnr.replay_result import Fates, Latencies, Repeated, Replay, ReplayedPolicy, Times
 
 MOST_CLASSES = 12
 """Classes shown; the rest is in the JSON."""
@@ -44,15 +44,17 @@ def _heading(found: Replay) -> str:
 
 
 def _policy_table(found: Replay) -> Table:
-    headers = ("policy", "of the optimum", "left", "TTFT", "p95", "p99", "TPOT", "p95", "p99",
-               "end to end", "p95", "all done")  # fmt: skip
+    refused = any(each.fates.refused.mean for each in found.policies)
+    headers = ("policy", "of the optimum", "left", *(["refused"] * refused), "TTFT", "p95", "p99",
+               "TPOT", "p95", "p99", "end to end", "p95", "all done")  # fmt: skip
     table = _table("what each policy makes of it; times in s, TPOT in ms", headers)
     for each in found.policies:
         latency = each.latency
         table.add_row(
             name_of(each),
             _share(each.share_of_optimum),
-            f"{1 - each.fates.finished.mean:.2%}",
+            _left(each.fates),
+            *([f"{each.fates.refused.mean:.2%}"] if refused else []),
             *_cells(latency.ttft, 1.0),
             *_cells(latency.tpot, 1e3),
             *_cells(latency.end_to_end, 1.0)[:2],
@@ -66,16 +68,19 @@ def _class_table(found: Replay, policy: ReplayedPolicy) -> Table:
                "p95")  # fmt: skip
     table = _table(f"by class under {name_of(policy)}", headers)
     for each in policy.classes[:MOST_CLASSES]:
-        fates = each.fates
-        left = fates.left_before_prefill.mean + fates.left_before_decode.mean
         table.add_row(
             each.name,
-            f"{fates.finished.mean:.2%}",
-            f"{left:.2%}",
-            f"{fates.refused.mean:.2%}",
+            f"{each.fates.finished.mean:.2%}",
+            _left(each.fates),
+            f"{each.fates.refused.mean:.2%}",
             *_by_class(each.latency),
         )
     return table
+
+
+def _left(fates: Fates) -> str:
+    """Return the share of the requests that lost patience."""
+    return f"{fates.left_before_prefill.mean + fates.left_before_decode.mean:.2%}"
 
 
 def _by_class(latency: Latencies) -> list[str]:

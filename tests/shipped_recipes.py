@@ -65,7 +65,7 @@ def make(name: str, data: Path, folder: Path, run: Callable[[Sequence[str]], int
     calibrated = folder / "calibrated"
     calibrate = ("calibrate", *times, *A100, *batch, "--for", str(template))
     assert run([*calibrate, "--out", str(calibrated)]) == 0
-    like = calibrated / f"{profile}.toml"
+    like = calibrated / f"{profile}.calibrated.toml"
     assert run([*fit, "--like", str(like), "--out", str(folder)]) == 0
     return folder / f"{name}.toml"
 

@@ -1,5 +1,6 @@
 """``gnr calibrate``: from measured iteration times to the line and the law of a GPU."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -144,7 +145,9 @@ def _ends(text: str | None) -> tuple[float, float] | None:
 
 
 def _stem(files: list[Path], instance: Any) -> str:
-    return files[0].name.split(".")[0] if instance is None else str(instance.name)
+    if instance is not None:
+        return str(instance.name)
+    return re.sub(r"(\.(csv|tsv|txt|json|jsonl))?(\.gz)?$", "", files[0].name)
 
 
 def _write(found: Any, instance: Any, stem: str, folder: Path) -> None:
@@ -160,6 +163,6 @@ def _write(found: Any, instance: Any, stem: str, folder: Path) -> None:
         from gnr.instance_text import to_toml
         from gnr.measure.calibration import calibrated
 
-        path = folder / f"{instance.name}.toml"
+        path = folder / f"{instance.name}.calibrated.toml"
         path.write_text(to_toml(calibrated(instance, found)), encoding="utf-8")
         note(f"wrote {path}")

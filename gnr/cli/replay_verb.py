@@ -1,5 +1,6 @@
 """``gnr replay``: a request log on n GPUs under policies, request by request."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -134,11 +135,16 @@ def replay(
 
 def _names(text: str, instance: Any) -> list[str]:
     """Return the policies asked for; all: those whose program has the pricing of the instance."""
-    from gnr.validation.policies import POLICIES
+    from gnr.errors import InputError
+    from gnr.validation.policies import POLICIES, find_policy
 
     wanted = read_policies(text)
     if wanted != "all":
-        return list(wanted)
+        try:
+            return [find_policy(name).name for name in wanted]
+        except InputError as error:
+            renamed = [replace(each, file="--policies") for each in error.problems]
+            raise InputError(renamed) from error
     scheme = instance.prices.scheme
     return [
         name

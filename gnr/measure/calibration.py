@@ -34,7 +34,7 @@ from gnr.measure.line_fit import (
     ordinary_line,
     solo_time_at,
 )
-from gnr.measure.operating_point import operating_points
+from gnr.measure.operating_point import mean_context, operating_points
 from gnr.provenance import record
 
 TOLERANCE = 0.05
@@ -134,7 +134,7 @@ def calibrate(
     table = read_iteration_times([Path(each) for each in paths], columns, where, within)
     read = replace(table.times, seconds=table.times.seconds + asked.overhead)
     label = ", ".join(str(each) for each in paths)
-    times, repeated = repeated_once(read)
+    times, repeated, scatter = repeated_once(read)
     _check_rows(times, label)
     fit = fit_law(times)
     asked = _with_batch(times, asked, instance, label)
@@ -157,6 +157,8 @@ def calibrate(
         ),
         rows=len(read),
         repeated=repeated,
+        scatter=scatter,
+        unread=table.unread,
         median_seconds=float(np.median(read.seconds)),
         overhead=asked.overhead,
         decodes=float(asked.decodes or 0),
@@ -223,18 +225,25 @@ def _check_rows(times: IterationTimes, label: str) -> None:
 def _with_batch(
     times: IterationTimes, asked: Request, instance: Instance | None, label: str
 ) -> Request:
-    """Return the request with a batch: the measured one with most chunk sizes, nearest to B - 1."""
+    """Return the request with a batch that was measured: the one nearest to the instance's.
+
+    Without an instance, the one with most chunk sizes.
+    """
     batches = measured_batches(times)
     if not batches:
         message, remedy = "has no chunk beside decodes", "measure iterations with both"
         raise InputError([Problem("mixed-rows", label, "decodes", message, remedy)])
-    if asked.decodes is not None:
-        wanted = asked.decodes
-        batches = sorted(batches, key=lambda each: (abs(each[0] - wanted), -each[2]))
-    elif instance is not None:
-        wanted = instance.gpu.batch_slots - 1
-        batches = sorted(batches, key=lambda each: (abs(each[0] - wanted), -each[2]))
-    decodes, context, _ = batches[0]
+    enough = [each for each in batches if each[2] >= LEAST_POINTS] or batches
+    wanted, near = asked.decodes, asked.context
+    if instance is not None:
+        wanted = instance.gpu.batch_slots - 1 if wanted is None else wanted
+        near = mean_context(instance, 1.0) if near is None else near
+    if wanted is not None:
+        enough.sort(key=lambda each: abs(np.log(each[0] / max(wanted, 0.5))))
+        enough = [each for each in enough if each[0] == enough[0][0]]
+    if near is not None:
+        enough.sort(key=lambda each: abs(np.log(max(each[1], 1.0) / max(near, 1.0))))
+    decodes, context, _ = enough[0]
     return replace(
         asked,
         decodes=decodes if asked.decodes is None else asked.decodes,

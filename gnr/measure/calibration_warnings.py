@@ -11,6 +11,9 @@ from gnr.measure.iteration_times import PLAUSIBLE, IterationTimes
 from gnr.measure.law_fit import LawFit
 from gnr.measure.line_fit import WINDOW, slope_change, steps
 
+SCATTER = 0.08
+"""Scatter of repetitions from which on it is asked whether the rows belong together."""
+
 STEP = 0.04
 """Jump of the relative error between neighbouring chunk sizes that is told."""
 
@@ -36,6 +39,7 @@ def warnings_of(
     found: Calibration, times: IterationTimes, fit: LawFit, instance: Instance | None
 ) -> Iterator[str]:
     """Yield what should be known before the numbers are used."""
+    yield from _repetitions(found)
     yield from _units(found)
     yield from _outliers(found, times, fit)
     yield from _line(found)
@@ -45,6 +49,15 @@ def warnings_of(
     yield from _drift(found)
     yield from _law(found)
     yield from _points(found, times, fit, instance)
+
+
+def _repetitions(found: Calibration) -> Iterator[str]:
+    if found.scatter > SCATTER:
+        unread = f" (not used: {', '.join(found.unread)})" if found.unread else ""
+        yield (
+            f"rows of the same batch differ by {found.scatter:.0%} from their median: if the file "
+            f"holds several models or GPUs, take one of them with --where HEADER=VALUE{unread}"
+        )
 
 
 def _units(found: Calibration) -> Iterator[str]:

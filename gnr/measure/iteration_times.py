@@ -117,6 +117,8 @@ class ReadTimes:
         The rows, in file order.
     columns
         File, quantity and column of everything that was read.
+    unread
+        Columns of which nothing was read.
     digests
         SHA-256 of each file.
     """
@@ -124,6 +126,7 @@ class ReadTimes:
     times: IterationTimes
     columns: tuple[tuple[str, str, Column], ...]
     digests: dict[str, str]
+    unread: tuple[str, ...]
 
 
 def read_iteration_times(
@@ -179,7 +182,9 @@ def read_iteration_times(
         message = "no row is left" if len(times) else "has no rows"
         raise InputError([Problem("no-rows", label, "", message, _why_none(conditions, ranges))])
     check_units(times[kept], label)
-    return ReadTimes(times[kept], tuple(found), digests)
+    used = {column.header for _, _, column in found} | {each.header for each in conditions}
+    unread = dict.fromkeys(name for head in heads for name in head.names if name not in used)
+    return ReadTimes(times[kept], tuple(found), digests, tuple(unread))
 
 
 def _ranges(texts: Iterable[str]) -> Ranges:
@@ -228,8 +233,12 @@ def _rows(table: Table, batch: Batch) -> IterationTimes:
     return IterationTimes(values["chunk"], prefix, values["decodes"], context, values["seconds"])
 
 
-def repeated_once(times: IterationTimes) -> tuple[IterationTimes, int]:
-    """Return the median over rows of the same batch, and how many rows were repetitions."""
+def repeated_once(times: IterationTimes) -> tuple[IterationTimes, int, float]:
+    """Return medians over rows of the same batch, how many repeat one, and how far they scatter.
+
+    The scatter is the median, over the repeating rows, of the distance to the median of their
+    batch, relative; 0 where no batch was measured twice.
+    """
     keys = np.stack([times.chunk, times.prefix, times.decodes, times.context], axis=1)
     _, first, member = np.unique(keys, axis=0, return_index=True, return_inverse=True)
     order = np.lexsort((times.seconds, member.ravel()))
@@ -239,7 +248,9 @@ def repeated_once(times: IterationTimes) -> tuple[IterationTimes, int]:
     low, high = ranked[ends - sizes + (sizes - 1) // 2], ranked[ends - sizes + sizes // 2]
     once = times[first]
     medians = IterationTimes(once.chunk, once.prefix, once.decodes, once.context, (low + high) / 2)
-    return medians, len(times) - len(once)
+    apart = np.abs(times.seconds / medians.seconds[member.ravel()] - 1)
+    again = apart[sizes[member.ravel()] > 1]
+    return medians, len(times) - len(once), float(np.median(again)) if len(again) else 0.0
 
 
 def check_units(times: IterationTimes, file: str) -> None:

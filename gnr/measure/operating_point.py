@@ -163,11 +163,16 @@ def _prefixes(instance: Instance, variation: float) -> Floats:
     return np.array([max(each, 0.0) for each in half])
 
 
+def mean_context(instance: Instance, variation: float) -> float:
+    """Return the context of a decoding request where all classes are served alike, tokens."""
+    weights = np.array([each.arrival_rate * each.output_tokens for each in instance.classes])
+    return float(weights @ _contexts(instance, variation) / weights.sum())
+
+
 def _filled(instance: Instance, variation: float, share: float) -> Batch:
     """Return a batch with a share of the decode slots taken, of all classes alike."""
     slots = instance.gpu.batch_slots
-    weights = np.array([each.arrival_rate * each.output_tokens for each in instance.classes])
-    context = float(weights @ _contexts(instance, variation) / weights.sum())
+    context = mean_context(instance, variation)
     work = np.array([each.arrival_rate * each.prompt_tokens for each in instance.classes])
     prefix = float(work @ _prefixes(instance, variation) / work.sum())
     mixed, solo = share * (slots - 1), share * slots

@@ -21,10 +21,10 @@ def draw_calibration(found: Calibration) -> Any:
             BODY,
             f"Iteration time beside {found.decodes:g} decodes of {found.context_tokens:g} tokens",
             _told(found),
-            f"R² of the least-squares line over all chunk sizes: "
-            f"{found.ordinary_line.r_squared:.4f}, although it is "
-            f"{found.ordinary_line.max_error:.0%} off at C = "
-            f"{found.ordinary_line.max_error_at:g}. The shaded range is that of the line.",
+            f"The least-squares line over all chunk sizes has R² = "
+            f"{found.ordinary_line.r_squared:.4f} and is up to "
+            f"{found.ordinary_line.max_error:.0%} off, at C = "
+            f"{found.ordinary_line.max_error_at:g}. Shaded: the range of the line.",
         )
         above, below = body.subplots(2, 1, sharex=True, height_ratios=(3, 2))
         body.subplots_adjust(left=0.08, right=0.98, top=0.97, bottom=0.1, hspace=0.1)
@@ -66,12 +66,8 @@ def _times(axes: Any, found: Calibration) -> None:
     axes.axvspan(*low_high, color=IDLE, zorder=0)
     axes.plot(grid, 1e3 * _law_times(found, grid), color=LAW, linewidth=1.2, label="law by batch")
     shown = straight > 0
-    axes.plot(
-        grid[shown], 1e3 * straight[shown], color=FITTED, linewidth=1.0, linestyle=(0, (4, 3))
-    )
-    axes.plot(
-        grid[inside], 1e3 * straight[inside], color=FITTED, linewidth=2.0, label="line α + βC"
-    )
+    axes.plot(grid[shown], straight[shown], color=FITTED, linewidth=1.0, linestyle=(0, (4, 3)))
+    axes.plot(grid[inside], straight[inside], color=FITTED, linewidth=2.0, label="line α + βC")
     axes.plot(chunk, 1e3 * seconds, "o", color=MEASURED, markersize=5, label="measured")
     spikes = _columns(found, outlier=True)
     if len(spikes[0]):

@@ -12,7 +12,7 @@ from gnr.plots.save import plain_text
 from gnr.replay_result import Course, Replay, ReplayedPolicy
 from gnr.replay_summary import name_of
 
-WIDTH, PANEL, FOOT = 11.0, 1.55, 1.2
+WIDTH, PANEL, FOOT = 11.0, 1.55, 1.05
 
 MOST_POLICIES = 6
 """Policies drawn: more lines cannot be told apart."""
@@ -32,7 +32,8 @@ def draw_replay(found: Replay) -> Any:
             f"{found.trace} on {found.gpus:,} GPUs of {found.instance}",
             f"{found.requests:,} requests in {found.span_s:,.4g} s, a load of {found.load:.0%} of "
             f"what the linear program serves in full. Averages over {found.interval_s:.3g} s of "
-            "one replay of each policy; shaded: after the last arrival.",
+            "one replay of each policy; shaded: after the last arrival. Lines that are "
+            "alike hide each other.",
             f"{left_out} more policies are not drawn." if left_out else "",
         )
         every = body.subplots(len(rows), 1, sharex=True, squeeze=False)[:, 0]
@@ -52,7 +53,7 @@ def draw_replay(found: Replay) -> Any:
 
 def _rows(found: Replay) -> list[tuple[str, Values, bool]]:
     rows: list[tuple[str, Values, bool]] = [
-        ("requests/s", lambda course: course.finished, False),
+        ("requests/s\n(area: came,\nlines: done)", lambda course: course.finished, False),
         ("waiting for\nprefill", lambda course: course.waiting_prefill, False),
         (
             "decoding,\nper GPU",
@@ -111,8 +112,6 @@ def _arrivals(axes: Any, course: Course) -> None:
     """Draw what came behind what was finished."""
     middle = (np.array(course.start_s) + np.array(course.end_s)) / 2
     axes.fill_between(middle, course.arrivals, color=FAINT, alpha=0.35, linewidth=0, step="mid")
-    axes.text(0.995, 0.95, "area: arrivals; lines: finished", transform=axes.transAxes,
-              fontsize=8.5, color=INK, ha="right", va="top")  # fmt: skip
 
 
 def _legend(body: Any, policies: tuple[ReplayedPolicy, ...]) -> None:

@@ -45,7 +45,8 @@ def test_a_table_becomes_a_line(capsys: pytest.CaptureFixture[str], tmp_path: Pa
     assert "beta = 100 ± " in shown
     assert "decode_only = 0.01216" in shown
     assert "[gpu.iteration_time]" in shown
-    assert "Times read as s: the median iteration takes" in shown
+    assert "Read chunk from chunk, decodes from decodes" in shown
+    assert "Times are in s: the median iteration takes" in shown
 
 
 def test_json_is_one_document_of_the_schema(
@@ -70,9 +71,9 @@ def test_an_instance_is_written_with_the_line(
     written = {path.name for path in out.iterdir()}
     assert written == {
         "two-class.calibration.json", "two-class.calibration.svg", "two-class.calibration.png",
-        "two-class.toml",
+        "two-class.calibrated.toml",
     }  # fmt: skip
-    assert gnr(capsys, "solve", str(out / "two-class.toml"))[0] == 0
+    assert gnr(capsys, "solve", str(out / "two-class.calibrated.toml"))[0] == 0
     stated = ("calibrate", str(file), "--for", "two-class", "--decodes", "16", "--out", str(out))
     code, shown, _ = gnr(capsys, *stated)
     assert code == 0

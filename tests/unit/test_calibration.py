@@ -136,10 +136,28 @@ def test_repetitions_count_once_by_their_median() -> None:
         np.array([0.0, 0, 0, 0, 5]), np.zeros(5), np.array([2.0, 2, 2, 2, 2]), np.full(5, 9.0),
         np.array([4.0, 1.0, 2.0, 100.0, 7.0]),
     )  # fmt: skip
-    once, repeated = repeated_once(times)
+    once, repeated, scatter = repeated_once(times)
     assert repeated == 3
+    assert scatter == pytest.approx((1 / 3 + 2 / 3) / 2), "of 1/3, 1/3, 2/3 and much more"
     assert list(once.seconds) == [3.0, 7.0]
     assert list(once.chunk) == [0.0, 5.0]
+
+
+def test_two_models_in_one_table_are_noticed(tmp_path: Path) -> None:
+    """Every batch twice, the second 1.7 times as slow: the column that tells them is named."""
+    times = iterations(noise=0.01)
+    rows = np.stack([times.chunk, times.decodes, times.context, times.prefix, times.seconds]).T
+    lines = [
+        ",".join(repr(float(x)) for x in [*row[:4], factor * row[4]]) + f",{model}"
+        for model, factor in (("small", 1.0), ("large", 1.7))
+        for row in rows
+    ]
+    path = tmp_path / "times.csv"
+    path.write_text("\n".join(["chunk,n_dec,ctx,prefix,s,model", *lines]) + "\n")
+    both = calibrate(path, decodes=32, context=1024)
+    assert any("several models" in each and "model" in each for each in both.warnings)
+    one = calibrate(path, where=["model=small"], decodes=32, context=1024)
+    assert not any("several models" in each for each in one.warnings)
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9])

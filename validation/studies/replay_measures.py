@@ -1,7 +1,7 @@
 """What replays amount to: fates, times, revenue and courses, from what became of every request."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -191,8 +191,28 @@ def _times(replays: list[Floats]) -> Times | None:
     return Times(mean=repeated([float(each.mean()) for each in known]), p50=p50, p95=p95, p99=p99)
 
 
+def without_a_short_end(series: Series) -> Series:
+    """Return a time series whose last interval, if it is a short one, is joined to that before."""
+    length = series.end - series.start
+    if len(length) < 2 or length[-1] >= length[-2] / 2:
+        return series
+
+    def joined(values: Floats) -> Floats:
+        return np.concatenate([values[:-2], values[-2:].sum(axis=0, keepdims=True)])
+
+    return Series(
+        series.start[:-1],
+        np.append(series.end[:-2], series.end[-1]),
+        *(
+            joined(getattr(series, each.name))
+            for each in fields(series)
+            if each.name not in ("start", "end")
+        ),
+    )
+
+
 def _course(run: Run, ttft: Floats, classes: ClassedTrace, gpus: int) -> Course:
-    series = run.series
+    series = without_a_short_end(run.series)
     length = np.maximum(series.end - series.start, 1e-12)
     state = series.state.sum(axis=1) / length[:, None]
     member = np.searchsorted(series.start, classes.trace.arrival, side="right") - 1

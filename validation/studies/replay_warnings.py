@@ -14,6 +14,9 @@ from gnr.validation.studies.trace_classes import ClassedTrace
 OTHER_LENGTHS = 1.25
 """Ratio of mean lengths, in the trace and in the file, from which on it is told."""
 
+OTHER_TIMES = 1.25
+"""Ratio of iteration times, by the law and by the instance, from which on it is told."""
+
 LATE = 0.1
 """Share of the finished requests that ended after the last arrival from which on it is told."""
 
@@ -112,8 +115,10 @@ def _law(
             "law by batch (--law)"
         )
         return
+    yield from _line_off(instance, classes, law)
     measured = cluster.measured or {}
-    longest = float(np.max(classes.trace.prompt_tokens + classes.trace.output_tokens))
+    contexts = classes.trace.prompt_tokens + classes.trace.output_tokens
+    longest = float(np.max(contexts))
     used = {
         "decodes": float(instance.gpu.batch_slots),
         "context_tokens": longest,
@@ -126,4 +131,33 @@ def _law(
         if name in measured and value > measured[name][1]
     ]
     if beyond:
-        yield f"the law may be used beyond what was measured: {'; '.join(beyond)}"
+        share = np.mean(contexts > measured.get("context_tokens", (0.0, np.inf))[1])
+        yield (
+            f"the law is used beyond what was measured: {'; '.join(beyond)}; {share:.0%} of the "
+            "requests grow longer than any context measured"
+        )
+
+
+def _line_off(instance: Instance, classes: ClassedTrace, law: BatchLaw) -> Iterator[str]:
+    """Tell where a full batch of this log takes another time by the law than by the instance."""
+    trace, gpu = classes.trace, instance.gpu
+    read = trace.prompt_tokens + trace.output_tokens / 2
+    context = float(np.sum(read * trace.output_tokens) / np.sum(trace.output_tokens))
+    line = gpu.iteration_time
+    mixed = line.base + line.per_chunk_token * gpu.chunk_tokens
+    slots = gpu.batch_slots
+    pairs = {
+        "decode-only": (line.decode_only, law.solo_time(slots, slots * context)),
+        "mixed": (mixed, law.mixed_time(gpu.chunk_tokens, 0.0, slots - 1, (slots - 1) * context)),
+    }
+    off = [
+        f"a {words} iteration takes {1e3 * by_law:.3g} ms by the law and {1e3 * by_line:.3g} ms by "
+        "the instance"
+        for words, (by_line, by_law) in pairs.items()
+        if max(by_law / by_line, by_line / by_law) > OTHER_TIMES
+    ]
+    if off:
+        yield (
+            f"with a full batch of this log, {' and '.join(off)}: load, plans and optimum are "
+            "by the instance; `gnr calibrate --for` it brings the two together"
+        )

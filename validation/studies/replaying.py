@@ -37,6 +37,9 @@ POLICIES = ("gate-and-route", "fcfs-immediate", "price-index-fill")
 POINTS = 120
 """Intervals of a course, unless another length is asked for."""
 
+MOST_LOAD = 20.0
+"""Load above which a percentage was probably meant."""
+
 MOST_GPUS = 100_000
 """Largest cluster that is replayed."""
 
@@ -273,7 +276,11 @@ def _check(
     wrong = [
         (not 1 <= cluster.gpus <= MOST_GPUS, "--gpus", f"be from 1 to {MOST_GPUS:,}"),
         (speed is not None and not 0 < speed < np.inf, "--speed", "be above 0"),
-        (load is not None and not 0 < load < np.inf, "--load", "be above 0"),
+        (
+            load is not None and not 0 < load <= MOST_LOAD,
+            "--load",
+            f"be a share above 0 and at most {MOST_LOAD:g}, as 0.9 for 90 %",
+        ),
         (speed is not None and load is not None, "--load", "not go with --speed"),
         (replan is not None and not 0 < replan < np.inf, "--replan", "be above 0 s"),
         (plan_for not in ("trace", "instance"), "--plan-for", "be trace or instance"),
