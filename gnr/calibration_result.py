@@ -22,7 +22,8 @@ class Measured(BaseModel):
     model_config = _FROZEN
 
     value: float
-    half_width: float
+    half_width: float | None
+    """Null where there are too few measurements to tell."""
 
 
 class ReadColumn(BaseModel):
@@ -59,8 +60,9 @@ class FittedLine(BaseModel):
     """Largest relative error."""
     max_error_at: float
     """Chunk size it is at, tokens."""
-    r_squared: float
-    """Share of the variance explained: near 1 for lines that are far off at short chunks."""
+    r_squared: float | None
+    """Share of the variance explained: near 1 for lines that are far off at short chunks; null
+    where the times do not vary."""
 
 
 class CurvePoint(BaseModel):
@@ -126,7 +128,7 @@ class OperatingPoint(BaseModel):
     change: float
     """Relative change of the iteration times in one more step."""
     settled: bool
-    """False if the plan jumps at this point: it lies between two optimal plans."""
+    """False if the iteration did not come to rest: plan and law do not quite agree there."""
 
 
 class Calibration(BaseModel):

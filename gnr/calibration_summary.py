@@ -21,6 +21,9 @@ TERMS = (
 )
 """Terms of the law: key, symbol, in words, factor, unit."""
 
+NOTHING = 1e-9
+"""Half-width, as a share of the value, that is rounding."""
+
 MOST_ROWS = 24
 """Chunk sizes shown; the rest is in the JSON."""
 
@@ -92,11 +95,16 @@ def _line(found: Calibration) -> str:
 
 
 def _r_squared(line: FittedLine) -> str:
+    if line.r_squared is None:
+        return "The times do not vary."
     return f"R^2 = {line.r_squared:.4f}, which says little: it is near 1 for lines far off."
 
 
 def _interval(number: Measured, factor: float) -> str:
-    return f"{number.value * factor:.4g} ± {number.half_width * factor:.2g}"
+    if number.half_width is None:
+        return f"{number.value * factor:.4g} (too few batches for an interval)"
+    half = 0.0 if number.half_width < NOTHING * abs(number.value) else number.half_width
+    return f"{number.value * factor:.4g} ± {half * factor:.2g}"
 
 
 def _curve_table(found: Calibration) -> Table:

@@ -122,7 +122,8 @@ class ReplayedPolicy(BaseModel):
     """The same over the optimum of the linear program at the averages of the log."""
     behind_best: Repeated | None
     """Revenue rate of the best policy of this document less this one's, replay by replay; null for
-    the best itself."""
+    the best itself. The intervals are corrected (Bonferroni, over all pairs), since the best is
+    chosen by the same replays: the chance that any of them is wrong is at most 5 %."""
     fates: Fates
     """What became of the requests."""
     latency: Latencies

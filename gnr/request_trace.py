@@ -1,5 +1,6 @@
 """The requests of a log, to be replayed: when each came, and how long it was."""
 
+import hashlib
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -51,6 +52,14 @@ class RequestTrace:
     def span(self) -> float:
         """Return the time from the first to the last request, s."""
         return float(self.arrival[-1] - self.arrival[0]) if len(self) else 0.0
+
+    @property
+    def digest(self) -> str:
+        """Return a SHA-256 of the requests, the same for the same requests in another file."""
+        found = hashlib.sha256()
+        for each in (np.rint(self.arrival * 1e6), self.prompt_tokens, self.output_tokens):
+            found.update(np.ascontiguousarray(each, "<i8").tobytes())
+        return found.hexdigest()
 
     def faster(self, speed: float) -> "RequestTrace":
         """Return the same requests in `speed`-fold quick succession."""

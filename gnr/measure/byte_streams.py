@@ -77,14 +77,22 @@ def opened(path: Path, told: Callable[[int], None] = lambda done: None) -> tuple
         If the file is not there or cannot be read.
     """
     if path.exists() and not path.is_file():
-        message = "is no regular file, and a log is read twice"
+        message = "is no regular file, and it may be read twice"
         raise InputError([Problem("file-unreadable", str(path), "", message, "name a file")])
     try:
         packed = first_bytes(path)[:2] == GZIP
         file = CountedFile(path, told)
     except FileNotFoundError:
         raise InputError(
-            [Problem("file-missing", str(path), "", "there is no such file", "name a request log")]
+            [
+                Problem(
+                    "file-missing",
+                    str(path),
+                    "",
+                    "there is no such file",
+                    "name a CSV or JSONL file",
+                )
+            ]
         ) from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)

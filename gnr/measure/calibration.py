@@ -40,6 +40,9 @@ from gnr.provenance import record
 TOLERANCE = 0.05
 """Relative error of the line that is called good, unless another is asked for."""
 
+NO_GROWTH = 1e-6
+"""What the longest chunk adds, as a share of a decode-only iteration, that is nothing."""
+
 LEAST_SOLO_BATCHES = 3
 """Decode-only batches below which the law has no decode-only part."""
 
@@ -73,10 +76,10 @@ class Request:
         """Raise `InputError` with every field out of range."""
         low, high = self.chunks or (1.0, 2.0)
         wrong = [
-            (self.decodes is not None and not self.decodes >= 0, "--decodes", "be 0 or more"),
-            (self.context is not None and not self.context >= 0, "--context", "be 0 or more"),
-            (not self.prefix >= 0, "--prefix", "be 0 or more"),
-            (not 0 < low < high, "--chunks", "be LOW:HIGH with 0 < LOW < HIGH"),
+            (not 0 <= (self.decodes or 0) < np.inf, "--decodes", "be 0 or more"),
+            (not 0 <= (self.context or 0) < np.inf, "--context", "be 0 or more"),
+            (not 0 <= self.prefix < np.inf, "--prefix", "be 0 or more"),
+            (not 0 < low < high < np.inf, "--chunks", "be LOW:HIGH with 0 < LOW < HIGH"),
             (not 0 < self.tolerance < 1, "--tolerance", "be a share between 0 and 1"),
             (not 0 <= self.overhead < 10, "--overhead", "be seconds, from 0 to 10"),
         ]
@@ -338,7 +341,18 @@ def _measured(times: IterationTimes) -> dict[str, Ends]:
 
 
 def calibrated(instance: Instance, found: Calibration) -> Instance:
-    """Return an instance with the iteration time of a calibration, which its source names."""
+    """Return an instance with the iteration time of a calibration, which its source names.
+
+    Raises
+    ------
+    InputError
+        If iterations do not take longer with longer chunks.
+    """
+    time, longest = found.iteration_time, found.measured["chunk_tokens"][1]
+    if time.per_chunk_token * longest <= NO_GROWTH * time.decode_only:
+        message = "the iteration time does not grow with the chunk, so that no instance is written"
+        remedy = "measure longer chunks, or take others with --chunks LOW:HIGH"
+        raise InputError([Problem("flat-line", ", ".join(found.files), "chunk", message, remedy)])
     files = "; ".join(
         f"{Path(file).name} (sha256 {digest[:16]}...)" for file, digest in found.files.items()
     )

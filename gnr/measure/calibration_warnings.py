@@ -104,7 +104,11 @@ def _line(found: Calibration) -> Iterator[str]:
             f"{found.good_range[0]:g} to {found.good_range[1]:g} there is one within "
             f"{found.tolerance:.0%}"
         )
-    if whole.r_squared >= FALSE_COMFORT and whole.max_error > found.tolerance:
+    if (
+        whole.r_squared is not None
+        and whole.r_squared >= FALSE_COMFORT
+        and whole.max_error > found.tolerance
+    ):
         yield (
             f"R^2 does not tell: the least-squares line over all chunk sizes has "
             f"R^2 = {whole.r_squared:.4f} and is {whole.max_error:.0%} off at C = "
@@ -235,13 +239,11 @@ def _points(
             f"plan and law agree at {len(points)} batches: the cluster has several regimes, and "
             "which one it is in depends on what came before; the slowest is taken"
         )
-    for point in points:
-        if not point.settled:
-            yield (
-                f"at tau_solo = {point.iteration_time.decode_only * 1e3:.4g} ms the plan jumps "
-                f"between two that fit on either side ({point.change:.1%} apart): the point "
-                "stands for a mixture of them"
-            )
+    if points and not points[-1].settled:
+        yield (
+            "no batch was found at which plan and law agree: the plan jumps, and at the batch "
+            f"shown the iteration times are {points[-1].change:.1%} from those of its plan"
+        )
     if not points or instance is None:
         return
     point = points[-1]

@@ -139,6 +139,11 @@ def match_columns(
         elif each.required:
             message = f"there is no column for {each.name}"
             problems.append(_missing(file, each, message, "HEADER", header))
+    headers = [each.header for each in found.values()]
+    for twice in dict.fromkeys(each for each in headers if headers.count(each) > 1):
+        names = " and ".join(name for name, each in found.items() if each.header == twice)
+        message = f"one column cannot be {names}"
+        problems.append(Problem("columns", file, twice, message, f"name others with {ABOUT}"))
     if problems:
         raise InputError(problems)
     return found

@@ -6,6 +6,9 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
 
 from gnr.arrays import Flags, Floats
 from gnr.errors import InputError, Problem
@@ -41,14 +44,14 @@ QUANTITIES = (
 )
 """Columns of the table; without a chunk all of it is decode-only. `context` is per decode."""
 
-UNIT_FACTOR = 1000.0
-"""Between neighbouring units of time."""
+NEIGHBOURS = 5
+"""Batches that each is compared with: those most like it."""
 
-FACTOR_RANGE = 2.5
-"""A factor within this of `UNIT_FACTOR` is taken for a mixture of units."""
+ALIKE = np.log(30.0)
+"""Most that the times of batches that are alike differ by, in logarithms."""
 
-EMPTY_BETWEEN = 8.0
-"""Least gap, as a factor, between the two groups of times of such a mixture."""
+UNITS_APART = ((1e3 / 3, 2e4), (1e6 / 3, 2e7))
+"""Ranges of the factor between groups of rows in which another unit is the likely reason."""
 
 FEW = 0.02
 """Share of the rows up to which a group is not taken for another unit but for outliers."""
@@ -256,41 +259,48 @@ def repeated_once(times: IterationTimes) -> tuple[IterationTimes, int, float]:
 def check_units(times: IterationTimes, file: str) -> None:
     """Refuse a table whose times seem to be in two units.
 
-    The times, and what is left of them when the size of the batch is taken out, must not fall into
-    two groups a thousandfold apart.
+    Batches that are alike take about the same time. Where the rows fall into groups between which
+    they do not, by a factor of about a thousand or a million, the groups are in two units.
 
     Raises
     ------
     InputError
-        If they do.
+        If they are.
     """
-    logs = np.log(times.seconds)
-    sizes = [times.chunk, times.prefix, times.total_context, times.decodes]
-    design = np.stack([np.ones(len(logs)), *(np.log1p(each) for each in sizes)], axis=1)
-    rest = logs - design @ np.linalg.lstsq(design, logs, rcond=None)[0]
-    for values in (logs, rest):
-        found = _two_groups(values)
-        if found is not None:
-            split, factor = found
-            short, long = (np.median(times.seconds[part]) for part in (~split, split))
-            message = (
-                f"the times fall into two groups {factor:.0f} times apart: {np.sum(~split)} of "
-                f"about {short:.3g} s and {np.sum(split)} of about {long:.3g} s, as if in two units"
-            )
-            remedy = "bring all rows to one unit, or read one part with --where"
-            raise InputError([Problem("mixed-units", file, "seconds", message, remedy)])
+    sizes = (times.chunk, times.prefix, times.decodes, times.context)
+    logs = np.stack([np.log1p(each) for each in sizes], axis=1)
+    spread = logs.std(axis=0)
+    places = logs / np.where(spread > 0, spread, 1.0)
+    found = _second_group(places, np.log(times.seconds))
+    if found is not None:
+        group, factor = found
+        rest, those = (np.median(times.seconds[part]) for part in (~group, group))
+        message = (
+            f"batches that are alike differ by a factor of about {factor:.3g}: {np.sum(group)} "
+            f"rows of about {those:.3g} s among {np.sum(~group)} of about {rest:.3g} s, as if in "
+            "two units"
+        )
+        remedy = "bring all rows to one unit, or read one part with --where or --within"
+        raise InputError([Problem("mixed-units", file, "seconds", message, remedy)])
 
 
-def _two_groups(logs: Floats) -> tuple[Flags, float] | None:
-    """Return the larger of two groups about `UNIT_FACTOR` apart, and the factor; or nothing."""
-    ranked = np.sort(logs)
-    if len(ranked) < 2:
+def _second_group(places: Floats, logs: Floats) -> tuple[Flags, float] | None:
+    """Return a group of rows in another unit than most, and the factor; or nothing."""
+    if len(logs) <= NEIGHBOURS:
         return None
-    gaps = np.diff(ranked)
-    place = int(np.argmax(gaps))
-    split = logs > (ranked[place] + ranked[place + 1]) / 2
-    factor = float(np.exp(np.median(logs[split]) - np.median(logs[~split])))
-    wide = gaps[place] > np.log(EMPTY_BETWEEN)
-    near = UNIT_FACTOR / FACTOR_RANGE < factor < UNIT_FACTOR * FACTOR_RANGE
-    many = FEW < split.mean() < 1 - FEW
-    return (split, factor) if wide and near and many else None
+    near = cKDTree(places).query(places, NEIGHBOURS + 1)[1]
+    one, other = np.repeat(np.arange(len(logs)), NEIGHBOURS), near[:, 1:].ravel()
+    linked = np.abs(logs[one] - logs[other]) < ALIKE
+    links = coo_matrix(
+        (np.ones(linked.sum()), (one[linked], other[linked])), shape=(len(logs), len(logs))
+    )
+    member = connected_components(links, directed=False)[1]
+    most = member == np.bincount(member).argmax()
+    nearest = cKDTree(places[most]).query(places, 1)[1]
+    apart = np.exp(logs - logs[most][nearest])
+    for low, high in UNITS_APART:
+        for these in ((apart > low) & (apart < high), (apart < 1 / low) & (apart > 1 / high)):
+            if these.sum() > max(FEW * len(logs), 2):
+                factor = float(np.median(apart[these]))
+                return these, max(factor, 1 / factor)
+    return None

@@ -81,6 +81,17 @@ def fit_law(times: IterationTimes) -> LawFit:
     return LawFit(law, errors, outliers, told)
 
 
+def fit_decode_only(times: IterationTimes) -> BatchLaw:
+    """Return the decode-only part of the law by least squares, all rows taken."""
+    columns = {
+        "base": np.ones(len(times)),
+        "per_decode": times.decodes,
+        "per_context_token": times.total_context,
+    }
+    terms, _ = _least_squares(columns, np.zeros(len(times)), times.seconds)
+    return BatchLaw(**terms)
+
+
 def _fit_chunk(
     law: BatchLaw, times: IterationTimes
 ) -> tuple[dict[str, float], Floats, Mask, frozenset[str]]:

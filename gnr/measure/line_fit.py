@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from scipy.stats import t as student
 
 from gnr.arrays import Floats
+from gnr.batch_law import BatchLaw
 from gnr.measure.iteration_times import IterationTimes
-from gnr.measure.law_fit import LawFit, far_off
+from gnr.measure.law_fit import LawFit, far_off, fit_decode_only
 
 Solve = Callable[[Floats, Floats], tuple[float, float]]
 """Base and slope of a line through points."""
@@ -30,8 +31,14 @@ MOST_POINTS = 64
 SPIKE, SPIKE_DEVIATIONS = np.log(1.15), 5.0
 """How far a point must be from the line between its neighbours to be taken for an outlier."""
 
+FLAT = 0.05
+"""Slope, relative to time over chunk, below which a curve is flat and has no bend."""
+
 HALF_AN_OCTAVE = 1.43
 """Ratio of neighbouring chunk sizes up to which a change is a step, not the shape."""
+
+LEAST_LEFT_OUT = 6
+"""Measured batches below which `solo_time_at` has no interval."""
 
 MOST_LEFT_OUT = 200
 """Measured batches that are left out in turn for an interval, the closest ones."""
@@ -76,7 +83,7 @@ class Line:
     base_half_width, per_chunk_token_half_width
         Their uncertainty.
     r_squared
-        Share of the variance of the times that the line explains.
+        Share of the variance of the times that the line explains; None where they do not vary.
     errors
         Line over measurement less 1, by point.
     chunk
@@ -87,7 +94,7 @@ class Line:
     per_chunk_token: float
     base_half_width: float
     per_chunk_token_half_width: float
-    r_squared: float
+    r_squared: float | None
     errors: Floats
     chunk: Floats
 
@@ -211,13 +218,14 @@ def _with_intervals(chunk: Floats, seconds: Floats, solve: Solve) -> Line:
     spread = np.sqrt((points - 1) / points * ((without - without.mean(axis=0)) ** 2).sum(axis=0))
     half = student.ppf((1 + CONFIDENCE) / 2, points - 2) * spread
     fitted = base + slope * chunk
-    unexplained = np.sum((seconds - fitted) ** 2) / np.sum((seconds - seconds.mean()) ** 2)
+    variance = float(np.sum((seconds - seconds.mean()) ** 2))
+    unexplained = float(np.sum((seconds - fitted) ** 2))
     return Line(
         base,
         slope,
         float(half[0]),
         float(half[1]),
-        float(1 - unexplained),
+        1 - unexplained / variance if variance > 0 else None,
         fitted / seconds - 1,
         chunk,
     )
@@ -256,22 +264,34 @@ def good_range(chunk: Floats, seconds: Floats, tolerance: float) -> tuple[int, i
 
 def solo_time_at(
     times: IterationTimes, fit: LawFit, decodes: float, context: float
-) -> tuple[float, float]:
+) -> tuple[float, float | None]:
     """Return the decode-only iteration time at a batch, s, and the half-width of its interval.
 
     The law there times what measurements nearby are above it. The interval is the error that the
-    same makes at measured batches when these are left out: 95 % of them were closer.
+    same makes at measured batches that are left out in turn, of law and surroundings: 95 % of them
+    were closer. None with fewer than `LEAST_LEFT_OUT` batches: too few to tell.
     """
     rows = times[~times.mixed & ~fit.outliers & (times.decodes > 0)]
     place = np.log(np.stack([rows.decodes, np.maximum(rows.context, 1.0)], axis=1))
-    above = np.log(rows.seconds / fit.law.solo_time(rows.decodes, rows.total_context))
     target = np.log([decodes, max(context, 1.0)])
-    found = fit.law.solo_time(decodes, decodes * context) * np.exp(_mean_near(place, above, target))
-    missed = [
-        abs(_mean_near(np.delete(place, k, 0), np.delete(above, k), place[k]) - above[k])
-        for k in _closest(place, target)
-    ]
-    return float(found), float(found * np.expm1(np.quantile(missed, CONFIDENCE)))
+    found = _solo_near(fit.law, rows, place, target)
+    if len(rows) < LEAST_LEFT_OUT:
+        return found, None
+    missed = []
+    for k in _closest(place, target):
+        kept = np.arange(len(rows)) != k
+        law = fit_decode_only(rows[kept])
+        missed.append(abs(_solo_near(law, rows[kept], place[kept], place[k]) / rows.seconds[k] - 1))
+    return found, float(found * np.quantile(missed, CONFIDENCE, method="higher"))
+
+
+def _solo_near(law: BatchLaw, rows: IterationTimes, place: Floats, target: Floats) -> float:
+    """Return the law at a place times what rows nearby are above it, s."""
+    above = np.log(rows.seconds / law.solo_time(rows.decodes, rows.total_context))
+    decodes, context = np.exp(target)
+    return float(
+        law.solo_time(decodes, decodes * context) * np.exp(_mean_near(place, above, target))
+    )
 
 
 def _closest(place: Floats, target: Floats) -> NDArray[np.intp]:
@@ -306,4 +326,5 @@ def slope_change(chunk: Floats, seconds: Floats) -> float | None:
         return None
     low = np.polyfit(chunk[: half + 1], seconds[: half + 1], 1)[0]
     high = np.polyfit(chunk[half:], seconds[half:], 1)[0]
-    return float(high / low - 1) if low > 0 else None
+    flat = FLAT * float(np.median(seconds) / np.median(chunk))
+    return float(high / low - 1) if low > flat else None

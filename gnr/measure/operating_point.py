@@ -1,14 +1,14 @@
 """The batch at which a plan and the law of the iteration time agree.
 
 The optimal plan says how many requests a GPU decodes at a time, that batch says how long an
-iteration takes, and on that the plan depends. Slower iterations keep requests longer, so that more
-of them decode at a time: from the empty batch the iteration climbs to the least such point, from
-the full one it falls to the greatest. Where these differ the cluster has more than one regime.
+iteration takes, and on that the plan depends. The iteration goes from plan to batch and back, in
+ever shorter steps where it circles, from an empty, a half-full and a full batch, and from more
+where it does not settle. Slower iterations keep requests longer, so that more of them decode at a
+time, and make a plan choose other requests: there can be several points, each with its own regime.
 
-A point exists if plans may be mixed: the law is continuous, and the optimal plans of a program are
-a convex set that depends on its numbers upper hemicontinuously (Kakutani). The plan that is
-reported can jump from one end of that set to the other; a point inside such a jump is found too,
-and said to lie between two plans.
+None need be found: the plan that is reported jumps where two are equally good, and the iteration
+can circle around such a jump. The batch where the steps became too short is then returned, and said
+not to be settled.
 """
 
 from collections.abc import Iterator
@@ -36,8 +36,20 @@ MOST_STEPS = 200
 LEAST_DAMPING = 2.0**-20
 """Smallest step, as a share of the way to the next batch."""
 
-STARTS = {"an empty batch": 0.0, "a half-full batch": 0.5, "a full batch": 1.0}
-"""Share of the decode slots that are taken where the iteration begins."""
+STARTS = {
+    "an empty batch": (0.0, 0.0),
+    "a half-full batch": (0.5, 0.5),
+    "a full batch": (1.0, 1.0),
+}
+"""Shares of the decode slots that are taken beside a prefill and elsewhere, to begin with."""
+
+MORE_STARTS = {
+    f"{mixed:.0%} of the slots taken beside a prefill, {solo:.0%} elsewhere": (mixed, solo)
+    for mixed in (0.0, 0.25, 0.75, 1.0)
+    for solo in (0.0, 0.25, 0.75, 1.0)
+    if (mixed, solo) not in STARTS.values()
+}
+"""Where else it begins if it did not settle from one of these."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +83,8 @@ def operating_points(
 ) -> tuple[OperatingPoint, ...]:
     """Return the points where plan and law agree, the fastest first.
 
+    If the iteration settles nowhere, the one point at which it came nearest to agreement.
+
     Parameters
     ----------
     instance
@@ -86,11 +100,15 @@ def operating_points(
     NoOptimumError
         If no plan exists at an iteration time on the way.
     """
+    tried = [_settle(instance, law, variation, *start) for start in STARTS.items()]
+    if not all(each.settled for each in tried):
+        tried += [_settle(instance, law, variation, *start) for start in MORE_STARTS.items()]
+    settled = [each for each in tried if each.settled]
+    if not settled:
+        return (min(tried, key=lambda each: each.change),)
     found: list[OperatingPoint] = []
-    for start, share in STARTS.items():
-        point = _settle(instance, law, variation, start, share)
-        same = [each for each in found if _apart(each, point) < SAME_POINT]
-        if not same:
+    for point in settled:
+        if all(_apart(each, point) >= SAME_POINT for each in found):
             found.append(point)
     return tuple(sorted(found, key=lambda each: each.mixed_time))
 
@@ -103,10 +121,10 @@ def _apart(one: OperatingPoint, other: OperatingPoint) -> float:
 
 
 def _settle(
-    instance: Instance, law: BatchLaw, variation: float, start: str, share: float
+    instance: Instance, law: BatchLaw, variation: float, start: str, shares: tuple[float, float]
 ) -> OperatingPoint:
     """Follow plan and batch from one start until they agree, in shorter steps if they circle."""
-    batch, damping, before = _filled(instance, variation, share), 1.0, np.zeros(2)
+    batch, damping, before = _filled(instance, variation, *shares), 1.0, np.zeros(2)
     for step in range(1, MOST_STEPS + 1):
         line = _line(instance, law, batch)
         solution = _solved(instance, line)
@@ -169,20 +187,20 @@ def mean_context(instance: Instance, variation: float) -> float:
     return float(weights @ _contexts(instance, variation) / weights.sum())
 
 
-def _filled(instance: Instance, variation: float, share: float) -> Batch:
-    """Return a batch with a share of the decode slots taken, of all classes alike."""
+def _filled(instance: Instance, variation: float, mixed: float, solo: float) -> Batch:
+    """Return batches with shares of the decode slots taken, of all classes alike."""
     slots = instance.gpu.batch_slots
     context = mean_context(instance, variation)
     work = np.array([each.arrival_rate * each.prompt_tokens for each in instance.classes])
     prefix = float(work @ _prefixes(instance, variation) / work.sum())
-    mixed, solo = share * (slots - 1), share * slots
-    return Batch((mixed, mixed * context), (solo, solo * context), prefix)
+    here, there = mixed * (slots - 1), solo * slots
+    return Batch((here, here * context), (there, there * context), prefix)
 
 
 def _batch_of(solution: Solution, variation: float) -> Batch:
     """Return the batch of a plan; where it has no GPU of a kind, that of a full one."""
     instance, slots = solution.instance, solution.instance.gpu.batch_slots
-    contexts, full = _contexts(instance, variation), _filled(instance, variation, 1.0)
+    contexts, full = _contexts(instance, variation), _filled(instance, variation, 1.0, 1.0)
     rows = solution.classes
     prefill = np.array([each.prefill for each in rows])
     mixed_gpus = float(prefill.sum())

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from gnr.calibration_result import Calibration
+from gnr.calibration_result import Calibration, Measured
 from gnr.plots.layout import headed_figure, label_by_ratio
 from gnr.plots.palette import CLASS_COLOURS, FAINT, IDLE, INK
 from gnr.plots.save import plain_text
@@ -21,10 +21,7 @@ def draw_calibration(found: Calibration) -> Any:
             BODY,
             f"Iteration time beside {found.decodes:g} decodes of {found.context_tokens:g} tokens",
             _told(found),
-            f"The least-squares line over all chunk sizes has R² = "
-            f"{found.ordinary_line.r_squared:.4f} and is up to "
-            f"{found.ordinary_line.max_error:.0%} off, at C = "
-            f"{found.ordinary_line.max_error_at:g}. Shaded: the range of the line.",
+            _whole(found),
         )
         above, below = body.subplots(2, 1, sharex=True, height_ratios=(3, 2))
         body.subplots_adjust(left=0.08, right=0.98, top=0.97, bottom=0.1, hspace=0.1)
@@ -36,11 +33,24 @@ def draw_calibration(found: Calibration) -> Any:
 def _told(found: Calibration) -> str:
     line = found.line
     return (
-        f"τ = α + βC with α = {line.base.value * 1e3:.4g} ± {line.base.half_width * 1e3:.2g} ms, "
-        f"β = {line.per_chunk_token.value * 1e6:.4g} ± {line.per_chunk_token.half_width * 1e6:.2g} "
-        f"µs per token from C = {line.chunk_tokens[0]:g} to {line.chunk_tokens[1]:g}: at most "
-        f"{line.max_error:.1%} off. Decode only: {found.decode_only.value * 1e3:.4g} ± "
-        f"{found.decode_only.half_width * 1e3:.2g} ms."
+        f"τ = α + βC with α = {_interval(line.base, 1e3)} ms, "
+        f"β = {_interval(line.per_chunk_token, 1e6)} µs per token from C = "
+        f"{line.chunk_tokens[0]:g} to {line.chunk_tokens[1]:g}: at most {line.max_error:.1%} off. "
+        f"Decode only: {_interval(found.decode_only, 1e3)} ms."
+    )
+
+
+def _interval(number: Measured, factor: float) -> str:
+    half = "" if number.half_width is None else f" ± {number.half_width * factor:.2g}"
+    return f"{number.value * factor:.4g}{half}"
+
+
+def _whole(found: Calibration) -> str:
+    line = found.ordinary_line
+    r_squared = "" if line.r_squared is None else f"has R² = {line.r_squared:.4f} and "
+    return (
+        f"The least-squares line over all chunk sizes {r_squared}is up to {line.max_error:.0%} "
+        f"off, at C = {line.max_error_at:g}. Shaded: the range of the line."
     )
 
 

@@ -48,6 +48,9 @@ RAMP, FULL = 100.0, 125.0
 FACTORS = (np.arange(0.96, 1.21, 0.06), np.arange(0.81, 1.0, 0.03))
 """Factors that are tried, while the batch fills and when it is full."""
 
+OWN_STEPS = 4
+"""Steps of the chain before those that the log itself was asked about."""
+
 INSTANCE = """
 schema_version = 1
 name = "engine"
@@ -202,12 +205,19 @@ def main() -> None:
         name: 1 - abs(end[name] - real[name]) / abs(replay[name] - real[name]) for name in names
     }
     print(f"{'explained':58}" + "".join(f"{explained[name]:11.1%}" for name in names))
+    before = chain[OWN_STEPS - 1][1]
+    alone = {
+        name: 1 - abs(before[name] - real[name]) / abs(replay[name] - real[name]) for name in names
+    }
+    print(f"{'without the two steps taken from the log itself':58}"
+          + "".join(f"{alone[name]:11.1%}" for name in names))  # fmt: skip
     early, late = factors
     print(f"factors of steps with prompts: {early:.2f} as the batch fills, {late:.2f} when full")
     if len(sys.argv) > 1:
         document = {
             "log": real, "replay": replay, "chain": dict(chain), "parts": parts,
-            "explained": explained, "factors": factors,
+            "explained": explained, "explained_before_the_log_was_asked": alone,
+            "factors": factors,
             "provenance": record(None, 0.0, {}).model_dump(),
         }  # fmt: skip
         Path(sys.argv[1]).write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")

@@ -108,6 +108,7 @@ BAD = {
          for k, row in enumerate(rows())], HEADER, "two units",
     ),
     "ragged": ([*rows(), "128,8"], HEADER, "line 17"),
+    "one column for two": (rows(), "chunk,decodes,context,seconds", "cannot be"),
     "two of a kind": (rows(), "chunk,decodes,context,seconds,time_ms", "cells"),
 }  # fmt: skip
 
@@ -119,7 +120,8 @@ def test_bad_tables_end_in_a_message(
     """File, place and remedy, exit code 2."""
     lines, header, expected = BAD[fault]
     file = write(tmp_path / "times.csv", lines, header)
-    code, shown, told = gnr(capsys, "calibrate", str(file))
+    more = ("--column", "seconds=decodes") if fault == "one column for two" else ()
+    code, shown, told = gnr(capsys, "calibrate", str(file), *more)
     assert code == 2
     assert shown == ""
     assert "times.csv" in told
@@ -152,6 +154,8 @@ def test_files_that_are_no_table(
         ("--chunks", "many"),
         ("--chunks", "3000:4000"),
         ("--decodes", "-1"),
+        ("--decodes", "inf"),
+        ("--prefix", "inf"),
         ("--tolerance", "5"),
         ("--overhead", "-1"),
         ("--within", "context=9:1"),
@@ -170,3 +174,20 @@ def test_bad_options_name_themselves(
     code, _, told = gnr(capsys, "calibrate", str(file), option, value)
     assert code == 2
     assert option in told or "absent" in told
+
+
+def test_a_line_that_does_not_rise_is_shown_and_not_written(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Constant mixed times: JSON without infinities, no instance."""
+    flat = [row if row.startswith("0,") else row.rpartition(",")[0] + ",0.03" for row in rows()]
+    file = write(tmp_path / "times.csv", flat)
+    code, shown, _ = gnr(capsys, "calibrate", str(file), "--decodes", "16", "--json")
+    assert code == 0
+    assert json.loads(shown)["ordinary_line"]["r_squared"] is None
+    code, _, told = gnr(
+        capsys, "calibrate", str(file), "--for", "two-class", "--decodes", "16",
+        "--out", str(tmp_path / "out"),
+    )  # fmt: skip
+    assert code == 2
+    assert "does not grow with the chunk" in told

@@ -115,6 +115,9 @@ def test_a_small_memory_holds_up_and_refuses(
     assert held["held_up_requests"]["mean"] > 0
     assert held["most_kv_tokens"]["mean"] <= 3500
     assert held["fates"]["refused"]["mean"] == 0
+    code, shown, told = gnr(capsys, *common, "100")
+    assert code == 0
+    assert json.loads(shown)["policies"][0]["fates"]["refused"]["mean"] == 1
     code, shown, told = gnr(capsys, *common, "3000")
     assert code == 0
     assert json.loads(shown)["policies"][0]["fates"]["refused"]["mean"] > 0.3
@@ -135,6 +138,8 @@ def test_a_small_memory_holds_up_and_refuses(
         (("--gpus", "4", "--policies", "price-index-capped"), "prefill_cap"),
         (("--gpus", "4", "--replications", "0"), "--replications"),
         (("--gpus", "4", "--interval", "0"), "--interval"),
+        (("--gpus", "4", "--interval", "1e-6"), "--interval"),
+        (("--gpus", "4", "--replan", "1e-6"), "--replan"),
         (("--gpus", "4", "--law", "absent.json"), "absent.json"),
         (("--gpus", "4", "--account", "twice"), "--account"),
     ],
@@ -176,10 +181,11 @@ def test_bad_logs_end_in_a_message(
 def test_a_law_file_that_is_none(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """Not JSON, no law in it, a law out of range."""
     file, path = log(tmp_path / "log.csv", requests=20), tmp_path / "law.json"
-    for content in ("no json", "{}", '{"law": {"base": -1}, "measured": {}}', "[]"):
+    zero = '{"law": {"base": 0}, "measured": {}}'
+    for content in ("no json", "{}", '{"law": {"base": -1}, "measured": {}}', "[]", zero):
         path.write_text(content)
         code, _, told = gnr(
             capsys, "replay", str(file), "two-class", "--gpus", "2", "--law", str(path)
         )
         assert code == 2
-        assert "law.json" in told
+        assert "law" in told

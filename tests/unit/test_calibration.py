@@ -12,6 +12,7 @@ from gnr.measure.calibration import calibrate, calibrated
 from gnr.measure.iteration_times import IterationTimes, check_units, repeated_once
 from gnr.measure.law_fit import fit_law
 from gnr.measure.line_fit import (
+    curve_at,
     fit_line,
     good_range,
     measured_batches,
@@ -160,16 +161,90 @@ def test_two_models_in_one_table_are_noticed(tmp_path: Path) -> None:
     assert not any("several models" in each for each in one.warnings)
 
 
-@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
-def test_two_units_in_one_table_are_refused(share: float) -> None:
-    """Rows in ms among rows in s, wherever they are."""
+UNITS = {
+    "a tenth": lambda times: np.random.default_rng(2).random(len(times)) < 0.1,
+    "every other": lambda times: np.arange(len(times)) % 2 == 0,
+    "most": lambda times: np.random.default_rng(2).random(len(times)) < 0.9,
+    "decode-only": lambda times: ~times.mixed,
+    "with a chunk": lambda times: times.mixed,
+    "long chunks": lambda times: times.chunk > 300,
+    "large batches": lambda times: times.decodes > 16,
+    "long contexts": lambda times: times.context > 2000,
+    "the first quarter": lambda times: np.arange(len(times)) < len(times) / 4,
+}
+"""Which rows are in another unit."""
+
+
+@pytest.mark.parametrize("factor", [1e3, 1e-3, 1e6])
+@pytest.mark.parametrize("which", UNITS)
+def test_two_units_in_one_table_are_refused(which: str, factor: float) -> None:
+    """Rows in ms or µs among rows in s, wherever they are."""
     times = iterations(noise=0.05)
-    mixed = np.random.default_rng(2).random(len(times)) < share
-    seconds = np.where(mixed, 1e3, 1.0) * times.seconds
+    seconds = np.where(UNITS[which](times), factor, 1.0) * times.seconds
     bad = IterationTimes(times.chunk, times.prefix, times.decodes, times.context, seconds)
     with pytest.raises(InputError, match="two units"):
         check_units(bad, "file")
-    check_units(times, "file")
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_honest_tables_of_any_shape_are_in_one_unit(seed: int) -> None:
+    """Random laws on random grids, noise and a few glitches of a thousandfold among them."""
+    rng = np.random.default_rng(seed)
+    law = BatchLaw(
+        base=rng.uniform(0.001, 0.05),
+        per_decode=10 ** rng.uniform(-6, -3),
+        per_context_token=10 ** rng.uniform(-9, -6),
+        with_chunk=rng.uniform(0, 0.01),
+        per_chunk_token=10 ** rng.uniform(-5.5, -3.5),
+        per_token_pair=10 ** rng.uniform(-10, -8),
+    )
+    times = iterations(law, noise=rng.uniform(0, 0.2), seed=seed)
+    times = times[rng.random(len(times)) < rng.uniform(0.2, 1.0)]
+    seconds = times.seconds.copy()
+    seconds[:1] *= 1e3
+    glitch = IterationTimes(times.chunk, times.prefix, times.decodes, times.context, seconds)
+    check_units(glitch, "file")
+
+
+def test_times_that_do_not_vary_have_no_r_squared_and_no_bend() -> None:
+    """0/0 is not minus infinity, and rounding no curvature."""
+    chunk = np.array([64.0, 128, 256, 512, 1024, 2048])
+    assert ordinary_line(chunk, np.full(6, 0.02)).r_squared is None
+    assert slope_change(chunk, np.full(6, 0.02) + 1e-17 * chunk) is None
+
+
+def test_the_intervals_of_the_line_cover() -> None:
+    """95 % of them, at six chunk sizes with 3 % noise: 400 runs, 3 standard errors allowed."""
+    chunk = np.array([128.0, 256, 512, 768, 1024, 2048])
+    exact, rng = 0.01 + 6e-5 * chunk, np.random.default_rng(5)
+    covered = np.zeros(2)
+    for _ in range(400):
+        line = fit_line(chunk, exact * np.exp(0.03 * rng.standard_normal(6)))
+        covered += [
+            abs(line.base - 0.01) <= line.base_half_width,
+            abs(line.per_chunk_token - 6e-5) <= line.per_chunk_token_half_width,
+        ]
+    assert (np.abs(covered / 400 - 0.95) < 0.033 + 0.015).all()
+
+
+def test_rows_of_batches_nearby_are_moved_by_the_law() -> None:
+    """No chunk was measured beside 30 decodes of 1,100 tokens: those beside 32 of 1,024 are."""
+    times = iterations()
+    fit = fit_law(times)
+    curve = curve_at(times, fit, 30, 1100, 0)
+    assert curve.moved == len(curve.chunk) == 9
+    assert curve.seconds == pytest.approx(LAW.mixed_time(curve.chunk, 0, 30, 30 * 1100), rel=1e-6)
+    after = curve_at(times, fit, 32, 1024, 900)
+    assert after.prefix == 1024
+    assert after.seconds == pytest.approx(LAW.mixed_time(after.chunk, 1024, 32, 32768), rel=1e-6)
+
+
+def test_with_few_decode_only_batches_there_is_no_interval() -> None:
+    """Three batches and three terms fit exactly: that says nothing."""
+    times = iterations(noise=0.05)
+    few = np.flatnonzero(~times.mixed)[[0, 5, 10]]
+    some = times[np.concatenate([few, np.flatnonzero(times.mixed)])]
+    assert solo_time_at(some, fit_law(some), 8, 1024)[1] is None
 
 
 def test_a_line_by_hand() -> None:
@@ -217,12 +292,13 @@ def test_tau_solo_between_measurements_and_its_interval() -> None:
     times = iterations()
     found, half = solo_time_at(times, fit_law(times), 16, 512)
     assert found == pytest.approx(LAW.solo_time(16, 16 * 512), rel=1e-6)
+    assert half is not None
     assert half == pytest.approx(0, abs=1e-8)
     covered = 0
     for seed in range(40):
         noisy = iterations(noise=0.03, seed=seed)
         found, half = solo_time_at(noisy, fit_law(noisy), 16, 512)
-        covered += abs(found - LAW.solo_time(16, 16 * 512)) <= half
+        covered += abs(found - LAW.solo_time(16, 16 * 512)) <= (half or 0.0)
     assert covered >= 34
 
 

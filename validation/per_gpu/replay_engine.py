@@ -257,7 +257,12 @@ def _check(
         ("interval", not interval > 0, "more than 0 s"),
         ("kv_tokens", not kv_tokens >= 0, "0 tokens or more"),
         ("kind", bool(np.any(trace.kind >= len(rules.patience))), "classes of the rules"),
-        ("law", bool(np.any(law.mixed_time(chunks, 0.0, decodes, 0.0) < 0)), "times of 0 or more"),
+        (
+            "law",
+            bool(np.any(law.mixed_time(chunks, 0.0, decodes, 0.0) <= 0))
+            or law.solo_time(1.0, 1.0) <= 0,
+            "times above 0",
+        ),
     ]
     told = [
         Problem("replay", "replay", name, f"must be {wanted}", "change it")

@@ -58,6 +58,8 @@ def policy_results(
     ]
     best = max(range(len(runs)), key=lambda k: float(revenue[k].mean()), default=0)
     optimum = float(target.revenue_rate or 0.0)
+    pairs = max(len(runs) * (len(runs) - 1) // 2, 1)  # any two could have been best and behind
+    corrected = 1 - 0.05 / pairs
     return tuple(
         _result(
             policy,
@@ -67,7 +69,7 @@ def policy_results(
             gpus,
             revenue=revenue[k],
             optimum=optimum,
-            behind=None if k == best else revenue[best] - revenue[k],
+            behind=None if k == best else repeated(revenue[best] - revenue[k], corrected),
         )
         for k, (policy, every, found) in enumerate(runs)
     )
@@ -102,12 +104,12 @@ def times_of(run: Run, classes: ClassedTrace) -> dict[str, Floats]:
     }
 
 
-def repeated(samples: Sequence[float] | Floats) -> Repeated:
+def repeated(samples: Sequence[float] | Floats, confidence: float = 0.95) -> Repeated:
     """Return mean and half-width of a number over replays."""
     values = np.asarray(samples, float)
     if len(values) < 2:
         return Repeated(mean=float(values.mean()), half_width=None)
-    mean, half_width = t_interval(values, 0.95)
+    mean, half_width = t_interval(values, confidence)
     return Repeated(mean=float(mean), half_width=float(half_width))
 
 
@@ -120,11 +122,13 @@ def _result(
     *,
     revenue: Floats,
     optimum: float,
-    behind: Floats | None,
+    behind: Repeated | None,
 ) -> ReplayedPolicy:
     times = [times_of(run, classes) for run in found]
     everybody = np.ones(len(classes.trace), bool)
     totals = [run.totals for run in found]
+
+    iterations = np.maximum([one.iterations for one in totals], 1.0)
 
     def each(value: str) -> Repeated:
         return repeated([float(np.max(getattr(one, value))) for one in totals])
@@ -135,7 +139,7 @@ def _result(
         plans=float(np.mean([run.plans for run in found])),
         revenue_rate=repeated(revenue),
         share_of_optimum=repeated(revenue / optimum if optimum > 0 else np.zeros(len(revenue))),
-        behind_best=None if behind is None else repeated(behind),
+        behind_best=behind,
         fates=_fates(found, everybody),
         latency=_latencies(times, everybody),
         classes=tuple(
@@ -148,8 +152,8 @@ def _result(
         ),
         makespan_s=repeated([float(np.nanmax(run.requests.end)) for run in found]),
         iterations=each("iterations"),
-        mixed_iterations=repeated([one.mixed_iterations / one.iterations for one in totals]),
-        mean_iteration_s=repeated([one.iteration_time / one.iterations for one in totals]),
+        mixed_iterations=repeated([one.mixed_iterations for one in totals] / iterations),
+        mean_iteration_s=repeated([one.iteration_time for one in totals] / iterations),
         kv_transfers=repeated([_transfers(run) for run in found]),
         held_up_requests=each("held_up_requests"),
         held_up_time_s=each("held_up_time"),

@@ -37,6 +37,9 @@ POLICIES = ("gate-and-route", "fcfs-immediate", "price-index-fill")
 POINTS = 120
 """Intervals of a course, unless another length is asked for."""
 
+MOST_PLANS, MOST_INTERVALS = 2_000, 100_000
+"""Most plans that are made in the course of a trace, and most points of a course."""
+
 MOST_LOAD = 20.0
 """Load above which a percentage was probably meant."""
 
@@ -117,13 +120,14 @@ def replay(
     if speed is not None:
         classes = classed(instance, trace.faster(speed), cluster.gpus)
     target = target_optimum(classes.instance, account or instance.prices.scheme)
+    _check_pieces(classes.trace.span, replan, interval)
     study = _Study(
         classes=classes,
         planned=classes.instance if plan_for == "trace" else _stated(instance, classes),
         cluster=cluster,
         law=cluster.law or law_of(instance),
         interval=interval or max(classes.trace.span / POINTS, 1e-3),
-        seeds=lane_seeds(trace.sha256[:64], cluster.gpus, seed, replications),
+        seeds=lane_seeds(trace.digest, cluster.gpus, seed, replications),
     )
     first = [(each, study.rules(each)) for each in known]  # everything checked before any is run
     runs: list[tuple[Policy, float | None, list[Run]]] = []
@@ -261,6 +265,23 @@ def _stated(instance: Instance, classes: ClassedTrace) -> Instance:
 
 def _value(target: Solution) -> float:
     return float(target.revenue_rate or 0.0)
+
+
+def _check_pieces(span: float, replan: float | None, interval: float | None) -> None:
+    """Raise `InputError` if a trace would be cut into too many pieces."""
+    problems = [
+        Problem(
+            "replay-range", option, "", f"cuts {span:.4g} s into {span / value:.3g} pieces, more "
+            f"than {most:,}", f"say {option} {span / most:.2g} or more",
+        )
+        for option, value, most in (
+            ("--replan", replan, MOST_PLANS),
+            ("--interval", interval, MOST_INTERVALS),
+        )
+        if value is not None and span / value > most
+    ]  # fmt: skip
+    if problems:
+        raise InputError(problems)
 
 
 def _check(
