@@ -62,7 +62,7 @@ def extents(
     return found
 
 
-@pytest.mark.parametrize("disaggregated", [False, True])
+@pytest.mark.parametrize("disaggregated", [False, pytest.param(True, marks=pytest.mark.long)])
 def test_uniqueness_is_reported_as_it_is(disaggregated: bool) -> None:
     rng = np.random.default_rng(20)
     verdicts: dict[bool, int] = {True: 0, False: 0}
@@ -83,7 +83,7 @@ def test_uniqueness_is_reported_as_it_is(disaggregated: bool) -> None:
     assert min(verdicts.values()) >= 100, "both answers were put to the test"
 
 
-@pytest.mark.parametrize("disaggregated", [False, True])
+@pytest.mark.parametrize("disaggregated", [False, pytest.param(True, marks=pytest.mark.long)])
 def test_marginal_values_lie_between_right_and_left_derivative(disaggregated: bool) -> None:
     kinks = 0
     for number, data in enumerate(cases(22, 108)):

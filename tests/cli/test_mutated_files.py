@@ -113,12 +113,13 @@ def test_mutants_are_judged_rightly(mutants: int, tmp_path: Path) -> None:
     assert min(seen.values()) > mutants / 10, "both verdicts were put to the test"
 
 
+@pytest.mark.parametrize("mutants", [60, pytest.param(240, marks=pytest.mark.long)])
 def test_mutants_through_the_command_line_end_in_a_clear_way(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    mutants: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rng, file = random.Random(3), tmp_path / "mutant.toml"
     out = ("--out", str(tmp_path / "out"))
-    for number in range(240):
+    for number in range(mutants):
         file.write_bytes(mutate(rng.choice(TEXTS), rng))
         code = run(["solve", str(file), "--json"])
         document = json.loads(capsys.readouterr().out)

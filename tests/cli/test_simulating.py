@@ -222,6 +222,7 @@ def test_converge_writes_json_arrays_and_pictures(
         assert "seed" in json.loads(arrays.attrs["provenance"])
 
 
+@pytest.mark.long
 def test_converge_shows_several_policies_together(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

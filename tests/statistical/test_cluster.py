@@ -228,6 +228,7 @@ def test_gap_is_near_the_figures_of_theory_at_larger_sizes(gpus: int) -> None:
     assert abs(gap.mean - PRINTED[gpus]) < 0.0015 + gap.half_width
 
 
+@pytest.mark.long
 def test_prioritize_and_route_looks_converged_by_phase() -> None:
     """Below 1 % at 500 GPUs, bottom of the interval not negative by more than noise."""
     gap = simulated("prioritize-and-route", 500, "separate").gap
