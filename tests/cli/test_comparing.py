@@ -389,6 +389,7 @@ def test_more_instances_use_the_cells_of_fewer_and_other_options_none(
     assert err.count("2 cells, 0 kept") == 2
 
 
+@pytest.mark.long
 def test_an_interrupted_survey_says_how_to_go_on(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

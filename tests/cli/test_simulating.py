@@ -257,6 +257,7 @@ def test_bad_sizes_are_refused(sizes: str, capsys: pytest.CaptureFixture[str]) -
     assert err.startswith("--gpus: ")
 
 
+@pytest.mark.long
 def test_an_interrupt_keeps_the_sizes_that_are_done(tmp_path: Path) -> None:
     """Ctrl-C in the middle: what is finished is on disk, complete, and marked as partial."""
     command = (

@@ -186,7 +186,10 @@ def distance(chain: Chain, believed: Chain) -> float:
     return farthest
 
 
-@pytest.mark.parametrize("policy", POOLED)
+@pytest.mark.parametrize(
+    "policy",
+    [pytest.param(name, marks=[pytest.mark.long] * (name != "gate-and-route")) for name in POOLED],
+)
 def test_transient_means_follow_the_fluid_model(policy: str) -> None:
     """At n = 10^4 through a surge and a drain, started at half the plan."""
     chain = chain_of("two-class", policy, 10_000)
