@@ -2,7 +2,6 @@
 
 import time
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from gnr.checks import warnings_for
@@ -68,17 +67,14 @@ class LoadReport(BaseModel):
 def report_load(instance: Instance) -> LoadReport:
     """Return the load of an instance, all of it served."""
     started, rates = time.perf_counter(), rates_of(instance)
-    needed = rates.decode_work + rates.mixing_cost
     return LoadReport(
         instance=instance.name,
         valid=True,
         classes=rates.classes,
         mixed_iteration_time=rates.mixed_time,
         speed_ratio=rates.speed_ratio,
-        prefill_load=float(rates.full_prefill.sum()),
-        decode_load=float(
-            np.sum(needed * rates.full_prefill) / (rates.speed_ratio * rates.batch_slots)
-        ),
+        prefill_load=float(rates.prefill_load),
+        decode_load=float(rates.decode_load),
         promises=_stated(instance),
         warnings=tuple(warnings_for(instance)),
         provenance=record(instance.sha256(), started, {}),

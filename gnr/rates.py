@@ -116,6 +116,17 @@ class Rates:
         return self.arrival_rate / self.prefill
 
     @property
+    def prefill_load(self) -> Quantity:
+        r"""GPUs that must prefill to serve all, :math:`\sum_i\lambda_i/\mu_{p,i}`, per GPU."""
+        return self.full_prefill.sum(axis=-1)
+
+    @property
+    def decode_load(self) -> Quantity:
+        """Decode row of the knapsack (eq. D4) with everybody served, over its right-hand side."""
+        needed = (self.decode_work + self.mixing_cost) * self.full_prefill
+        return needed.sum(axis=-1) / (self.speed_ratio * self.batch_slots)
+
+    @property
     def mixing_cost(self) -> Quantity:
         r"""Decode capacity lost per mixed GPU, :math:`\kappa B-(B-1)` mixed slots.
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from gnr.batch_law import BatchLaw
 from gnr.calibration_result import (
     Calibration,
     CurvePoint,
@@ -193,17 +194,7 @@ def calibrate(
     return found.model_copy(update={"warnings": tuple(warnings_of(found, times, fit, instance))})
 
 
-_TERMS = frozenset(
-    {
-        "base",
-        "per_decode",
-        "per_context_token",
-        "with_chunk",
-        "per_chunk_token",
-        "per_token_pair",
-        "per_context_token_with_chunk",
-    }
-)
+_TERMS = frozenset(BatchLaw.model_fields) - {"free_tokens", "decode_weight"}
 
 
 def _check_rows(times: IterationTimes, label: str) -> None:

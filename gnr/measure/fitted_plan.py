@@ -104,9 +104,7 @@ def with_workload(
 
 def loads_of(rates: Rates) -> Loads:
     """Return the loads of the two rows of the knapsack (D4) with everybody served."""
-    needed = (rates.decode_work + rates.mixing_cost) * rates.full_prefill
-    capacity = rates.speed_ratio * rates.batch_slots
-    return Loads(float(rates.full_prefill.sum()), float(needed.sum() / capacity))
+    return Loads(float(rates.prefill_load), float(rates.decode_load))
 
 
 def capacity_of(instance: Instance) -> float:

@@ -40,9 +40,7 @@ class ClassedTrace:
     def load(self) -> float:
         """Return the arrivals as a share of the most that the program serves in full (eq. D4)."""
         rates = rates_of(self.instance)
-        decode = (rates.decode_work + rates.mixing_cost) * rates.full_prefill
-        capacity = rates.speed_ratio * rates.batch_slots
-        return float(max(rates.full_prefill.sum(), decode.sum() / capacity))
+        return float(max(rates.prefill_load, rates.decode_load))
 
 
 def classed(instance: Instance, trace: RequestTrace, gpus: int) -> ClassedTrace:
