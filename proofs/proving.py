@@ -3,9 +3,11 @@
 import multiprocessing
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 
 import sympy as sp
 
@@ -126,12 +128,28 @@ def _run(ids: Sequence[str], faults: bool) -> Iterator[ClaimVerdict]:
         return
     with ProcessPoolExecutor(workers, initializer=_leave_interrupts_to_the_parent) as pool:
         try:
-            yield from pool.map(check_claim, ids, [faults] * len(ids))
+            # No future is ever cancelled, as `pool.map` would: the pool cannot fail those.
+            running = [pool.submit(check_claim, each, faults) for each in ids]
+            yield from (each.result() for each in running)
         except BaseException:
-            for worker in multiprocessing.active_children():
-                worker.terminate()
-            pool.shutdown(wait=False, cancel_futures=True)
+            with _uninterrupted():
+                for worker in multiprocessing.active_children():
+                    worker.terminate()
+                pool.shutdown()
             raise
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Let a second Ctrl-C not break off what the first one began; only a main thread gets them."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _leave_interrupts_to_the_parent() -> None:

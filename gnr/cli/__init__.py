@@ -1,5 +1,6 @@
 """The command line: one module per verb, `console` for what they share."""
 
+import signal
 import sys
 
 
@@ -11,4 +12,6 @@ def main() -> None:
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(errors="replace")
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # from here on Ctrl-C only ends what is ending
+    sys.exit(code)

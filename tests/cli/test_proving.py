@@ -66,8 +66,9 @@ def test_a_row_that_was_read_is_told(capsys: pytest.CaptureFixture[str]) -> None
     jsonschema.validate(document, read_schema("prove"))
 
 
-def test_an_interrupt_ends_every_worker() -> None:
-    """Two Ctrl-C in a row, to the whole group as a terminal sends them."""
+@pytest.mark.parametrize("pause", [0.02, 0.2])
+def test_an_interrupt_ends_every_worker(pause: float) -> None:
+    """Two Ctrl-C in a row, to the whole group as a terminal sends them, `pause` seconds apart."""
     command = [sys.executable, "-m", "gnr", "prove", "--faults"]
     running = subprocess.Popen(
         command, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -75,7 +76,7 @@ def test_an_interrupt_ends_every_worker() -> None:
     time.sleep(4)
     for _ in range(2):
         os.killpg(running.pid, signal.SIGINT)
-        time.sleep(0.2)
+        time.sleep(pause)
     _, told = running.communicate(timeout=30)
     assert running.returncode in (130, -signal.SIGINT)
     assert "Traceback" not in told
