@@ -17,7 +17,7 @@ from random_instances import REGIMES, random_data
 
 Promise = dict[str, Any]
 NEAR_NOTHING = 1e-4
-"""Bound that is hardly told from 0: nothing tighter is tried."""
+"""Distance that is hardly told from 0: nothing tighter is tried so near the end of a range."""
 MUCH_LOOSER = 1e3
 """Multiple of a bound that is not in reach where no nearest one is named."""
 
@@ -77,15 +77,17 @@ def check_conflict(data: dict[str, Any], promises: list[Promise], solution: Solu
         rest = [each for each in members if each is not member]
         assert solved(data, rest).status == "optimal", f"without {label(member)}"
     for way_out in conflict.keepable:
+        (kind,) = {each["kind"] for each in members if label(each) == way_out.name}
+        highest = INDICATORS[kind].highest
         if way_out.nearest is None:
-            (kind,) = {each["kind"] for each in members if label(each) == way_out.name}
-            looser = min(MUCH_LOOSER * way_out.bound, INDICATORS[kind].highest)
+            looser = min(MUCH_LOOSER * way_out.bound, highest)
             far = looser if way_out.direction == "at_most" else 0.0
             assert solved(data, moved(promises, way_out, far)).status == "infeasible"
             continue
         assert solved(data, moved(promises, way_out, way_out.nearest)).status == "optimal"
-        if way_out.nearest > NEAR_NOTHING:
-            tighter = way_out.nearest * (0.99 if way_out.direction == "at_most" else 1.01)
+        further = way_out.nearest * (0.99 if way_out.direction == "at_most" else 1.01)
+        tighter = min(further, highest)
+        if way_out.nearest > NEAR_NOTHING and abs(tighter / way_out.nearest - 1) > NEAR_NOTHING:
             tried = moved(promises, way_out, tighter)
             assert solved(data, tried).status == "infeasible", f"{way_out} {tighter}"
 
