@@ -29,34 +29,11 @@ SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 ENDINGS = (".gz", ".csv", ".jsonl", ".json", ".txt", ".tsv")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FitRequest:
-    """What is asked for.
+    """The options of `gnr.fit` that shape its instance, by the same names and in its units.
 
-    Attributes
-    ----------
-    classes
-        Number of classes; None to choose it.
-    gpus, load
-        GPUs that the rates are for, or the load; at most one of them.
-    rate
-        Requests/s in all, in the place of the log's own.
-    like
-        Instance whose GPU and prices are taken.
-    patience
-        Patience rate of all classes, 1/s.
-    prefix_caching
-        Whether the instance has the effective prompt lengths.
-    block_tokens
-        Tokens of a block of the prefix cache.
-    seed
-        Seed of the clustering and of the resamples.
-    names
-        Names of the classes, the one with most requests first; empty: by their mean lengths.
-    title
-        Title of the instance; None: one from the file's name.
-    origin
-        Where the log comes from, for the source of the instance; empty: only what was read.
+    `classes` is None where the number is to be chosen.
     """
 
     classes: int | None

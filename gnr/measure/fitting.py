@@ -117,18 +117,18 @@ def fit(
     started = time.perf_counter()
     number = read_classes(classes) if isinstance(classes, str) else classes
     asked = FitRequest(
-        number,
-        gpus,
-        load,
-        rate,
-        str(like),
-        patience,
-        prefix_caching,
-        block_tokens,
-        seed,
-        tuple(names),
-        title,
-        origin,
+        classes=number,
+        gpus=gpus,
+        load=load,
+        rate=rate,
+        like=str(like),
+        patience=patience,
+        prefix_caching=prefix_caching,
+        block_tokens=block_tokens,
+        seed=seed,
+        names=tuple(names),
+        title=title,
+        origin=origin,
     )
     asked.check()
     path = Path(log)
