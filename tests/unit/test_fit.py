@@ -336,6 +336,7 @@ def test_classes_that_take_turns_are_no_drift(tmp_path: Path) -> None:
     assert abs(found.arrivals.trend.change) < 0.1
 
 
+@pytest.mark.long
 def test_a_long_log_takes_little_memory(tmp_path: Path) -> None:
     """300,000 rows more may not cost more than their blocks: 120 MB at most."""
     import subprocess
