@@ -45,6 +45,28 @@ def solo_decode_capacity(model: Any) -> Any:
     return solo + model.batch_slots * prefill <= model.batch_slots
 
 
+def sized_prefill_capacity(model: Any) -> Any:
+    r"""Return the limit on prefills in a cluster of n GPUs (eq. P40, first row, times n).
+
+    .. math:: \sum_{i\in\mathcal I} X_i \le n
+
+    One constraint. Both sides: requests in prefill, of the whole cluster and not per GPU.
+    """
+    return _total(model, model.prefill_occupancy) - model.gpus <= 0
+
+
+def sized_solo_decode_capacity(model: Any) -> Any:
+    r"""Return the limit on decodes on solo GPUs of a cluster (eq. P40, third row, times n).
+
+    .. math:: \sum_{i\in\mathcal I} Y_{s,i} \le B\Big(n-\sum_{i\in\mathcal I} X_i\Big)
+
+    One constraint. Both sides: decodes, of the whole cluster and not per GPU.
+    """
+    solo = _total(model, model.solo_decode_occupancy)
+    prefill = _total(model, model.prefill_occupancy)
+    return solo + model.batch_slots * prefill - model.batch_slots * model.gpus <= 0
+
+
 def prefill_balance(model: Any, i: int) -> Any:
     r"""Return the flow balance of the prefill queue (eq. P40, fourth row).
 

@@ -49,3 +49,13 @@ def unserved_arrivals(model: Any) -> Any:
     Requests/s per GPU.
     """
     return pyo.quicksum(model.unserved_rate[i] for i in model.patient_classes)
+
+
+def fewest_gpus(model: Any) -> Any:
+    r"""Return the size of the cluster, to be made least (eq. P40, its rows times n).
+
+    .. math:: \min\ n
+
+    GPUs; the variables are of the whole cluster and not per GPU.
+    """
+    return model.gpus

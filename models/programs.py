@@ -56,6 +56,23 @@ def elastic_program(rates: Rates) -> Any:
     return model
 
 
+def fewest_gpus_program(rates: Rates) -> Any:
+    """Return the program that serves a demand with as few GPUs as it can (eq. P40, times n).
+
+    Its variables are of the whole cluster, and so are the arrival rates in `rates`. What has to be
+    served is not in it: without a promise on who leaves, classes with patience rate above 0 need
+    no GPU at all.
+    """
+    model = _variables(rates)
+    model.gpus = pyo.Var(domain=pyo.NonNegativeReals)
+    model.sized_prefill_capacity = pyo.Constraint(rule=constraints.sized_prefill_capacity)
+    model.mixed_decode_capacity = pyo.Constraint(rule=constraints.mixed_decode_capacity)
+    model.sized_solo_decode_capacity = pyo.Constraint(rule=constraints.sized_solo_decode_capacity)
+    _balances(model)
+    model.fewest_gpus = pyo.Objective(rule=objectives.fewest_gpus, sense=pyo.minimize)
+    return model
+
+
 def require_empty_decode_buffer(model: Any) -> None:
     """Add the constraint that no request waits for a decode slot (eqs. P43, P45)."""
     model.empty_decode_buffer = pyo.Constraint(
@@ -71,8 +88,7 @@ def require_disaggregation(model: Any) -> None:
 def _feasible_set(rates: Rates) -> Any:
     model = _variables(rates)
     _capacities(model)
-    model.prefill_balance = pyo.Constraint(model.classes, rule=constraints.prefill_balance)
-    model.decode_balance = pyo.Constraint(model.classes, rule=constraints.decode_balance)
+    _balances(model)
     return model
 
 
@@ -105,3 +121,8 @@ def _capacities(model: Any) -> None:
     model.prefill_capacity = pyo.Constraint(rule=constraints.prefill_capacity)
     model.mixed_decode_capacity = pyo.Constraint(rule=constraints.mixed_decode_capacity)
     model.solo_decode_capacity = pyo.Constraint(rule=constraints.solo_decode_capacity)
+
+
+def _balances(model: Any) -> None:
+    model.prefill_balance = pyo.Constraint(model.classes, rule=constraints.prefill_balance)
+    model.decode_balance = pyo.Constraint(model.classes, rule=constraints.decode_balance)

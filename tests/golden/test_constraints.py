@@ -50,6 +50,7 @@ def bare_model() -> Any:
     """Return a model with all sets and variables and nothing else."""
     model = programs.bundled_program(RATES)
     model.unserved_rate = pyo.Var(model.patient_classes, domain=pyo.NonNegativeReals)
+    model.gpus = pyo.Var(domain=pyo.NonNegativeReals)
     for component in model.component_objects((pyo.Constraint, pyo.Objective)):
         component.deactivate()
     return model
@@ -58,7 +59,8 @@ def bare_model() -> Any:
 def with_only(name: str) -> Any:
     model = bare_model()
     if name in OBJECTIVES:
-        sense = pyo.minimize if name == "unserved_arrivals" else pyo.maximize
+        least = name in ("unserved_arrivals", "fewest_gpus")
+        sense = pyo.minimize if least else pyo.maximize
         model.alone = pyo.Objective(rule=OBJECTIVES[name], sense=sense)
         return model
     function = CONSTRAINTS[name]
@@ -117,6 +119,7 @@ def test_components_bear_the_names_of_their_functions() -> None:
         programs.separate_program,
         programs.reduced_program,
         programs.elastic_program,
+        programs.fewest_gpus_program,
     )
     used = set()
     for build in builders:
