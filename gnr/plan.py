@@ -1,7 +1,7 @@
 """The plan: what a policy needs to run a cluster of n GPUs (THEORY 5 and 12)."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -202,12 +202,89 @@ def make_plan(
         solo_decode_slots=slots["solo"][1],
         prefill_cap=None if most_prefill is None else gpus * most_prefill,
         classes=classes,
-        warnings=tuple(
-            f"the plan for {gpus} GPUs wants {gpus * wanted:.1f} decodes on {group} GPUs, but "
-            f"there is room for {room}: the cluster is too small to follow it{remedy}"
-            for group, (wanted, room) in slots.items()
-            if gpus * wanted > SHORT_OF_SLOTS * room
-        ),
+        warnings=_short_of_slots(gpus, slots, remedy),
+    )
+
+
+def with_mixed_gpus(plan: Plan, mixed_gpus: int, batch_slots: int) -> Plan:
+    """Return the same plan with another number of GPUs that may prefill.
+
+    The order in which the gate lets classes in stays. Requests in prefill beyond M are given up in
+    proportion; planned decodes beyond the slots of their group move to the other one as far as it
+    has room, in proportion too. Queue targets, probabilities and weights stay those of the optimum.
+
+    Parameters
+    ----------
+    plan
+        A plan for n GPUs.
+    mixed_gpus
+        M, from 0 to n.
+    batch_slots
+        B, slots of a GPU.
+
+    Raises
+    ------
+    InputError
+        If `mixed_gpus` is not an integer from 0 to n.
+    """
+    whole = isinstance(mixed_gpus, int) and not isinstance(mixed_gpus, bool)
+    if not whole or not 0 <= mixed_gpus <= plan.gpus:
+        raise InputError([_no_group(plan, mixed_gpus)])
+    solo_gpus = plan.gpus - mixed_gpus
+    mixed_slots = 0 if plan.disaggregated else mixed_gpus * (batch_slots - 1)
+    solo_slots = solo_gpus * batch_slots
+    prefill = np.array([each.gate_target for each in plan.classes])
+    mixed = np.array([each.mixed_decode_target for each in plan.classes])
+    solo = np.array([each.solo_decode_target for each in plan.classes])
+    prefill, _ = _fitted(prefill, mixed_gpus)
+    mixed_stay, mixed_go = _fitted(mixed, mixed_slots)
+    solo_stay, solo_go = _fitted(solo, solo_slots)
+    mixed_come, _ = _fitted(solo_go, mixed_slots - float(mixed_stay.sum()))
+    solo_come, _ = _fitted(mixed_go, solo_slots - float(solo_stay.sum()))
+    decodes = float(mixed.sum() + solo.sum())
+    short = {"its": (decodes / plan.gpus, mixed_slots + solo_slots)}
+    return plan.model_copy(
+        update={
+            "mixed_gpus": mixed_gpus,
+            "solo_gpus": solo_gpus,
+            "mixed_decode_slots": mixed_slots,
+            "solo_decode_slots": solo_slots,
+            "classes": tuple(
+                each.model_copy(
+                    update={
+                        "gate_target": float(prefill[i]),
+                        "mixed_decode_target": float(mixed_stay[i] + mixed_come[i]),
+                        "solo_decode_target": float(solo_stay[i] + solo_come[i]),
+                    }
+                )
+                for i, each in enumerate(plan.classes)
+            ),
+            "warnings": _short_of_slots(plan.gpus, short, ""),
+        }
+    )
+
+
+def _no_group(plan: Plan, mixed_gpus: object) -> Problem:
+    message = f"must be an integer from 0 to {plan.gpus:,}, got {show(mixed_gpus)} (GPUs)"
+    return Problem("mixed-gpus-range", "mixed_gpus", "", message, f"say {plan.mixed_gpus}")
+
+
+def _fitted(counts: Floats, room: float) -> tuple[Floats, Floats]:
+    """Return the part of `counts` that has room, in proportion, and the rest."""
+    total = float(counts.sum())
+    kept = counts if total <= room else counts * (max(room, 0.0) / total)
+    return kept, counts - kept
+
+
+def _short_of_slots(
+    gpus: int, slots: Mapping[str, tuple[float, int]], remedy: str
+) -> tuple[str, ...]:
+    """Return a warning for each group whose planned decodes per GPU of n exceed its slots."""
+    return tuple(
+        f"the plan for {gpus} GPUs wants {gpus * wanted:.1f} decodes on {group} GPUs, but "
+        f"there is room for {room}: the cluster is too small to follow it{remedy}"
+        for group, (wanted, room) in slots.items()
+        if gpus * wanted > SHORT_OF_SLOTS * room
     )
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import gnr
+from gnr.errors import InputError
 from gnr.facts import (
     alternatives,
     capacity_gain,
@@ -16,6 +17,7 @@ from gnr.facts import (
 )
 from gnr.limits import bottleneck
 from gnr.load_report import report_load
+from gnr.plan import with_mixed_gpus
 from gnr.reading import build
 from random_instances import random_data
 
@@ -125,3 +127,34 @@ def test_load_report_of_the_base_instance() -> None:
     weight = 862.5287317 * 0.0194953125 + 43.32873173 * 0.194953125
     assert report.decode_load == pytest.approx(weight / (16 * KAPPA))
     assert report.speed_ratio == pytest.approx(KAPPA)
+
+
+def test_another_group_size_moves_what_has_no_room() -> None:
+    """Two-class, n = 5, vertex 1 of 11.2: n x = (0.0913, 0.9748), n y_m = (0, 15.99), n y_s =
+    (51.515, 11.428). With M = 1 there are 15 mixed and 64 solo slots: 0.99 decodes of class 1 move
+    to the solo group, which has room for 1.06, and prefills shrink by 1/1.066. With M = 3 the solo
+    group has 32 slots for 62.94 decodes: 30.94 move, in proportion, to the 45 - 15.99 = 29.01 that
+    are free, and the rest is given up."""
+    plan = gnr.solve(gnr.load("two-class")).plan(5)
+    small, large = with_mixed_gpus(plan, 1, 16), with_mixed_gpus(plan, 3, 16)
+    first, second = small.classes
+    assert (small.mixed_gpus, small.solo_gpus) == (1, 4)
+    assert (small.mixed_decode_slots, small.solo_decode_slots) == (15, 64)
+    assert first.gate_target + second.gate_target == pytest.approx(1)
+    assert first.gate_target / second.gate_target == pytest.approx(0.0182583213369 / 0.194953125)
+    assert (first.mixed_decode_target, second.mixed_decode_target) == pytest.approx((0, 15))
+    assert first.solo_decode_target == pytest.approx(5 * 10.30307264)
+    assert second.solo_decode_target == pytest.approx(5 * (2.28554422 + 3.19817170) - 15)
+    assert sum(each.solo_decode_target for each in large.classes) == pytest.approx(32)
+    assert sum(each.mixed_decode_target for each in large.classes) == pytest.approx(45)
+    assert [each.gate_target for each in large.classes] == [
+        each.gate_target for each in plan.classes
+    ]
+    assert with_mixed_gpus(plan, plan.mixed_gpus, 16).mixed_gpus == plan.mixed_gpus
+
+
+@pytest.mark.parametrize("wrong", [-1, 6, True, 2.0])
+def test_a_group_size_that_cannot_be_is_refused(wrong: object) -> None:
+    plan = gnr.solve(gnr.load("two-class")).plan(5)
+    with pytest.raises(InputError, match="must be an integer from 0 to 5"):
+        with_mixed_gpus(plan, wrong, 16)  # type: ignore[arg-type]
