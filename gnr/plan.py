@@ -271,8 +271,8 @@ def _no_group(plan: Plan, mixed_gpus: object) -> Problem:
 
 def _fitted(counts: Floats, room: float) -> tuple[Floats, Floats]:
     """Return the part of `counts` that has room, in proportion, and the rest."""
-    total = float(counts.sum())
-    kept = counts if total <= room else counts * (max(room, 0.0) / total)
+    total, room = float(counts.sum()), max(room, 0.0)  # rounding may leave less than nothing
+    kept = counts if total <= room else counts * (room / total)
     return kept, counts - kept
 
 

@@ -19,6 +19,7 @@ from gnr.limits import bottleneck
 from gnr.load_report import report_load
 from gnr.plan import with_mixed_gpus
 from gnr.reading import build
+from gnr.validation.drawing_rule import drawn_instance
 from random_instances import random_data
 
 KAPPA = 45.45 * 0.033272
@@ -158,3 +159,11 @@ def test_a_group_size_that_cannot_be_is_refused(wrong: object) -> None:
     plan = gnr.solve(gnr.load("two-class")).plan(5)
     with pytest.raises(InputError, match="must be an integer from 0 to 5"):
         with_mixed_gpus(plan, wrong, 16)  # type: ignore[arg-type]
+
+
+def test_a_full_group_takes_nobody() -> None:
+    """A mixed group that is exactly full has no room, also where rounding leaves less than none."""
+    plan = gnr.solve(drawn_instance(77, 0)).plan(5)
+    small = with_mixed_gpus(plan, 1, 16)
+    assert sum(each.mixed_decode_target for each in small.classes) == pytest.approx(15)
+    assert with_mixed_gpus(plan, 0, 16).mixed_decode_slots == 0
