@@ -148,6 +148,23 @@ def rates_not_representable(data: Mapping[str, Any]) -> Iterator[Fault]:
             )
 
 
+def cost_not_representable(data: Mapping[str, Any]) -> Iterator[Fault]:
+    """Find a replica or a cost beyond all that there is, which sums would overflow with."""
+    gpu = _table(data, "gpu")
+    figures = {
+        "replica_gpus": _integer(gpu, "replica_gpus"),
+        "cost.per_hour": _number(_table(gpu, "cost"), "per_hour"),
+    }
+    for key, value in figures.items():
+        if value is not None and value > 0 and not SMALLEST < value < LARGEST:
+            yield Fault(
+                "cost-not-representable",
+                f"gpu.{key}",
+                f"is too large or too small to compute with, got {schema_errors.show(value)}",
+                "check the units: GPUs behind one replica, money per hour of one GPU",
+            )
+
+
 def sli_bound(data: Mapping[str, Any]) -> Iterator[Fault]:
     """Find an SLI without exactly one of at_most, at_least, penalty_weight."""
     for index, each in _tables(data, "slis"):
@@ -291,6 +308,7 @@ RELATION_CHECKS: tuple[Check, ...] = (
     no_price,
     mixed_time_not_positive,
     rates_not_representable,
+    cost_not_representable,
     sli_bound,
     sli_unknown_class,
     sli_unknown_kind,

@@ -48,14 +48,28 @@ class IterationTime(_Part):
     """tau_solo = 1/gamma: iteration time of a GPU that only decodes."""
 
 
+class GpuCost(_Part):
+    """What a GPU costs; for sizing, and without any effect on a plan."""
+
+    per_hour: float = Field(gt=0, json_schema_extra=unit("money/h per GPU", "2.5"))
+    """Money per hour of one physical GPU."""
+
+
 class Gpu(_Part):
-    """One GPU of the homogeneous cluster."""
+    """One GPU of the homogeneous cluster, or one replica of several that serve as one."""
 
     batch_slots: int = Field(ge=2, json_schema_extra=unit("slots", "16"))
     """B: requests a GPU can hold, the one in prefill included."""
     chunk_tokens: int = Field(ge=1, json_schema_extra=unit("tokens per iteration", "256"))
     """C: prompt tokens processed in one mixed iteration."""
     iteration_time: IterationTime
+    # Neither changes a plan. Both are left out of what is written and hashed unless they say
+    # something, so that a file without them keeps its digest, and with it its seeds.
+    replica_gpus: int = Field(
+        default=1, ge=1, json_schema_extra=unit("GPUs", "8"), exclude_if=lambda gpus: gpus == 1
+    )
+    """Physical GPUs behind what this file calls a GPU, counted where it is sized."""
+    cost: GpuCost | None = Field(default=None, exclude_if=lambda cost: cost is None)
 
 
 class Prices(_Part):
@@ -141,6 +155,6 @@ class Instance(_Part):
 
         The digest is taken over compact JSON with the keys in the order of the format, so
         layout and comments of the file do not matter, and ``--set`` gives the same digest as the
-        edited file.
+        edited file. A `replica_gpus` of 1 gives that of a file without.
         """
         return hashlib.sha256(self.model_dump_json(by_alias=True).encode()).hexdigest()

@@ -6,7 +6,7 @@ import tomllib
 from typing import Any
 
 from gnr.errors import InputError, Problem
-from gnr.schema_errors import show, suggest
+from gnr.schema_errors import optional_tables, show, suggest
 
 OVERRIDE_CHECKS = ("set-syntax", "set-unknown-path")
 """Identifiers of the checks made on an override itself."""
@@ -26,7 +26,8 @@ def apply_override(data: dict[str, Any], override: str) -> dict[str, Any]:
     ``name`` or its index, ``classes.decode-heavy.patience_rate`` or ``classes.0.patience_rate``;
     one of ``slis`` without a name by its key in results, ``slis.mean_tpot.at_most``.
     The value is written as in TOML; a text needs no quotes unless it stands within brackets. The
-    last key need not be in the file; the schema decides whether it may be there.
+    last key need not be in the file, nor an optional table before it, as in
+    ``gpu.cost.per_hour``; the schema decides whether it may be there.
 
     Raises
     ------
@@ -63,13 +64,15 @@ def with_value(data: dict[str, Any], path: str, value: Any, option: str) -> dict
     *inner, last = locate(data, path, option)
     node: Any = changed
     for key in inner:
-        node = node[key]
+        node = node[key] if isinstance(node, list) else node.setdefault(key, {})
     node[last] = value
     return changed
 
 
 def locate(data: dict[str, Any], path: str, option: str) -> tuple[str | int, ...]:
-    """Return the keys that lead to a value of the raw instance `data`; the last need not exist.
+    """Return the keys that lead to a value of the raw instance `data`.
+
+    The last need not exist, nor a table before it that the format lets be left out.
 
     Parameters
     ----------
@@ -93,7 +96,7 @@ def locate(data: dict[str, Any], path: str, option: str) -> tuple[str | int, ...
         keys.append(key)
         if not rest:
             return tuple(keys)
-        node = _descend(node, key, option)
+        node = _descend(node, key, optional_tables(keys[:-1]), option)
 
 
 def _next_key(node: Any, path: str, option: str) -> tuple[str | int, str]:
@@ -122,14 +125,15 @@ def _label(element: Any) -> str:
     return label if isinstance(label, str) else ""
 
 
-def _descend(node: Any, key: str | int, option: str) -> Any:
+def _descend(node: Any, key: str | int, optional: list[str], option: str) -> Any:
     if isinstance(node, list):
         found = node[int(key)]
     else:
-        found = node.get(key)
+        found = node.get(key, {} if key in optional else None)
         if found is None:
-            near = suggest(str(key), list(node))
-            known = f"did you mean {near}?" if near else f"known: {', '.join(node)}"
+            choices = list(dict.fromkeys([*node, *optional]))
+            near = suggest(str(key), choices)
+            known = f"did you mean {near}?" if near else f"known: {', '.join(choices)}"
             if key == "slis":
                 known = "the file promises nothing; for example --set " + SOME_PROMISE
             raise _error("set-unknown-path", option, f"there is no table {key!r}", known)

@@ -1,7 +1,7 @@
 """pydantic's findings about a file, reworded: what is wrong, the value found, the remedy."""
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -24,9 +24,7 @@ CHECKS = (
 """Identifiers of the checks that the schema makes."""
 
 RESERVED = {
-    (Gpu, "replica_gpus"): "GPUs behind one replica",
     (Gpu, "memory"): "KV-cache memory of a GPU",
-    (Gpu, "cost"): "cost of a GPU",
     (RequestClass, "length_law"): "length distributions other than exponential",
 }
 """Keys kept for later versions of the format, with what they will be for."""
@@ -120,6 +118,18 @@ def suggest(word: str, choices: list[str]) -> str:
     return found[0] if found else ""
 
 
+def optional_tables(location: Iterable[int | str]) -> list[str]:
+    """Return the tables that the format lets be left out of the table at `location`."""
+    owner = _model_at(location)
+    if owner is None:
+        return []
+    return [
+        field.alias or name
+        for name, field in owner.model_fields.items()
+        if field.default is None and _inner_model(field) is not None
+    ]
+
+
 def _explain_extra(location: tuple[int | str, ...]) -> Explanation:
     path, key = format_path(location), str(location[-1])
     owner = _model_at(location[:-1])
@@ -156,7 +166,7 @@ def _inner_model(field: FieldInfo) -> type[BaseModel] | None:
     return None
 
 
-def _model_at(location: tuple[int | str, ...]) -> type[BaseModel] | None:
+def _model_at(location: Iterable[int | str]) -> type[BaseModel] | None:
     model: type[BaseModel] | None = Instance
     for part in location:
         if isinstance(part, int) or model is None:

@@ -35,10 +35,7 @@ CERTIFICATE = {
 """The shape of a certificate, as `expect` takes it: every key, and what may stand there."""
 INSTANCE = {
     "schema_version": (1,), "name": TEXT, "title": TEXT, "source": TEXT, "notes": TEXT,
-    "gpu": {
-        "batch_slots": NUMBER, "chunk_tokens": NUMBER,
-        "iteration_time": {"base": NUMBER, "per_chunk_token": NUMBER, "decode_only": NUMBER},
-    },
+    "gpu": {...: (dict, *NUMBER)},
     "prices": {"scheme": TEXT, "prompt_token": NUMBER, "output_token": NUMBER},
     "classes": [{
         "name": TEXT, "prompt_tokens": NUMBER, "output_tokens": NUMBER,
@@ -47,6 +44,12 @@ INSTANCE = {
     "slis": [{...: (str, *NUMBER)}],
 }  # fmt: skip
 """The shape of an instance; `notes` and `slis` may be left out."""
+GPU = {
+    "batch_slots": NUMBER, "chunk_tokens": NUMBER,
+    "iteration_time": {"base": NUMBER, "per_chunk_token": NUMBER, "decode_only": NUMBER},
+    "replica_gpus": NUMBER, "cost": {"per_hour": NUMBER},
+}  # fmt: skip
+"""The shape of `gpu`; `replica_gpus` and `cost` may be left out, and are no part of the program."""
 SLI = {
     "kind": TEXT, "name": (str, None), "class": (str, None),
     "at_most": (*NUMBER, None), "at_least": (*NUMBER, None), "penalty_weight": (*NUMBER, None),
@@ -81,6 +84,7 @@ def check(certificate: Mapping[str, Any], instance: Mapping[str, Any]) -> list[s
     """
     expect(CERTIFICATE, certificate, "certificate")
     expect(INSTANCE, {"notes": "", "slis": [], **instance}, "instance")
+    expect(GPU, {"replica_gpus": 1, "cost": {"per_hour": 0}, **instance["gpu"]}, "instance.gpu")
     content = {key: value for key, value in certificate.items() if key != "checksum"}
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     if hashlib.sha256(text.encode()).hexdigest() != certificate["checksum"]:

@@ -27,11 +27,15 @@ notes = ""
 [gpu]
 batch_slots = 32                  # requests one GPU can hold, the one in prefill included
 chunk_tokens = 512                # prompt tokens processed per iteration
+# replica_gpus = 8                # GPUs that serve as one, if "a GPU" here is a replica of several
 
 [gpu.iteration_time]              # seconds; measure these on your own engine
 base = 0.0115                     # mixed iteration, extrapolated to an empty chunk
 per_chunk_token = 7.4e-5          # added per prompt token of the chunk
 decode_only = 0.0163              # iteration of a GPU that only decodes
+
+# [gpu.cost]                      # for sizing, as replica_gpus; no plan depends on either
+# per_hour = 2.5                  # money per hour of one physical GPU
 
 [prices]                          # money per token
 scheme = "bundled"                # "bundled": paid when a request finishes; "separate": by phase

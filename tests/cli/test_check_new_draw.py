@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 
 from gnr.cli.app import run
-from gnr.reading import shipped_instances
+from gnr.reading import load, shipped_instances
 from gnr.schemas import read_schema
 from gnr.slis import INDICATORS
 
@@ -96,6 +96,22 @@ def test_new_lists_every_kind_and_its_example_of_a_promise_holds(
     code, document = gnr_json(capsys, "solve", str(file))
     assert code == 0
     assert [each["name"] for each in document["promises"]] == ["speed"]
+
+
+def test_replicas_and_cost_of_the_template_hold(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    file = tmp_path / "sized.toml"
+    assert gnr(capsys, "new", str(file))[0] == 0
+    text = file.read_text()
+    for line in ("replica_gpus = 8", "[gpu.cost]", "per_hour = 2.5"):
+        assert text.count(f"\n# {line}") == 1
+        text = text.replace(f"\n# {line}", f"\n{line}")
+    file.write_text(text)
+    gpu = load(file).gpu
+    assert gpu.cost is not None
+    assert (gpu.replica_gpus, gpu.cost.per_hour) == (8, 2.5)
+    assert gnr(capsys, "check", str(file), "--set", "gpu.cost.per_hour=3")[0] == 0
 
 
 def test_draw_writes_pictures_and_a_graph_with_flows(

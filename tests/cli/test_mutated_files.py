@@ -24,6 +24,12 @@ TEXTS += [
     shipped_instances()["two-class"].read_text() + f"\n[[slis]]\n{promise}\n"
     for promise in PROMISES
 ]
+TEXTS.append(
+    TEXTS[-1].replace(
+        "[gpu.iteration_time]",
+        "replica_gpus = 8\n\n[gpu.cost]\nper_hour = 2.5\n\n[gpu.iteration_time]",
+    )
+)
 VALUES = (
     "0", "-1", "1", "2", "16.0", "1e3", "1e-400", "1e400", "9e99", "-0.0", "inf", "-inf", "nan",
     "true", "false", "0x10", "1_000", "'text'", '""', "[]", "{}", "[1]", "{a=1}", "2026-01-01",
@@ -31,7 +37,8 @@ VALUES = (
 )  # fmt: skip
 KEYS = (
     "notes", "title", "base", "slis", "gpu", "class", "name", "at_most", "at_least",
-    "penalty_weight", "patience_rate", "memory", "length_law", "x",
+    "penalty_weight", "patience_rate", "memory", "length_law", "replica_gpus", "gpu.cost",
+    "per_hour", "x",
 )  # fmt: skip
 
 

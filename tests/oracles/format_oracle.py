@@ -21,6 +21,7 @@ TABLES: dict[str, dict[str, Any]] = {
     },
     "gpu": {"batch_slots": int, "chunk_tokens": int, "iteration_time": dict},
     "time": {"base": REAL, "per_chunk_token": REAL, "decode_only": REAL},
+    "cost": {"per_hour": REAL},
     "prices": {"scheme": str, "prompt_token": REAL, "output_token": REAL},
     "class": {
         "name": str,
@@ -33,6 +34,7 @@ TABLES: dict[str, dict[str, Any]] = {
 }
 OPTIONAL: dict[str, dict[str, Any]] = {
     "": {"notes": str, "slis": list},
+    "gpu": {"replica_gpus": int, "cost": dict},
     "sli": {"at_most": REAL, "at_least": REAL, "penalty_weight": REAL, "class": str, "name": str},
 }
 
@@ -70,6 +72,9 @@ def is_valid(data: dict[str, Any]) -> bool:
     gpu, time, prices = data["gpu"], data["gpu"]["iteration_time"], data["prices"]
     classes, slis = data["classes"], data.get("slis", [])
     if not _shape(time, "time") or not classes:
+        return False
+    cost = gpu.get("cost", {"per_hour": 1.0})
+    if not _shape(cost, "cost") or cost["per_hour"] <= 0 or gpu.get("replica_gpus", 1) < 1:
         return False
     if not all(_shape(each, "class") for each in classes):
         return False
@@ -156,6 +161,7 @@ def has_sane_magnitudes(data: dict[str, Any]) -> bool:
     chunk, solo = float(gpu["chunk_tokens"]), time["decode_only"]
     mixed = time["base"] + time["per_chunk_token"] * chunk
     figures = [gpu["batch_slots"], mixed / solo]
+    figures += [gpu.get("replica_gpus", 1), gpu.get("cost", {}).get("per_hour", 1.0)]
     for each in data["classes"]:
         prompt, output = float(each["prompt_tokens"]), float(each["output_tokens"])
         rate, patience = float(each["arrival_rate"]), float(each["patience_rate"])

@@ -276,6 +276,7 @@ def test_unknown_keys_are_refused() -> None:
         "instance": lambda data: data,
         "instance.gpu": lambda data: data["gpu"],
         "instance.gpu.iteration_time": lambda data: data["gpu"]["iteration_time"],
+        "instance.gpu.cost": lambda data: data["gpu"].setdefault("cost", {"per_hour": 2.5}),
         "instance.prices": lambda data: data["prices"],
         "instance.classes[1]": lambda data: data["classes"][1],
     }
@@ -284,6 +285,22 @@ def test_unknown_keys_are_refused() -> None:
         table(changed)["sli"] = {"kind": "mean_tpot", "at_most": 0.5}
         with pytest.raises(ValueError, match=f"^{re.escape(place)} has an unknown 'sli'$"):
             check(certificate, changed)
+
+
+def test_replicas_and_cost_are_no_part_of_the_program() -> None:
+    certificate, data = certified()
+    data["gpu"] |= {"replica_gpus": 8, "cost": {"per_hour": 2.5}}
+    assert check(certificate, data) == []
+    for key, value in (("replica_gpus", "8"), ("cost", 2.5), ("cost", {"per_hour": True})):
+        with pytest.raises(ValueError, match=rf"^instance\.gpu\.{key}"):
+            check(certificate, data | {"gpu": data["gpu"] | {key: value}})
+    for key, value in (("cost", {}), ("cost", []), ("memory", {})):
+        with pytest.raises(ValueError, match=r"^instance\.gpu"):
+            check(certificate, data | {"gpu": data["gpu"] | {key: value}})
+    with pytest.raises(ValueError, match=r"instance\.gpu has no 'batch_slots'"):
+        check(certificate, data | {"gpu": {"cost": {"per_hour": 2.5}}})
+    with pytest.raises(ValueError, match=r"instance\.gpu is 3, not a table"):
+        check(certificate, data | {"gpu": 3})
 
 
 def test_promises_are_a_list_of_tables() -> None:

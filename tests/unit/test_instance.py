@@ -9,6 +9,8 @@ import pytest
 from gnr.checks import warnings_for
 from gnr.errors import InputError
 from gnr.instance import Instance
+from gnr.instance_text import to_toml
+from gnr.models.steady_state import solve
 from gnr.overrides import apply_override
 from gnr.rates import rates_of
 from gnr.reading import build, load, read, shipped_instances
@@ -36,6 +38,36 @@ def test_digest_sees_numbers_and_not_layout(tmp_path: Path) -> None:
     assert load(file).sha256() == load("two-class").sha256()
     changed = load(file, ["gpu.batch_slots=17"])
     assert changed.sha256() != load("two-class").sha256()
+
+
+SIZED = ["gpu.replica_gpus=8", "gpu.cost.per_hour=2.5"]
+
+
+def test_digest_of_a_file_without_replicas_and_cost_is_what_it_was() -> None:
+    """Seeds and kept results go by it; pinned from the format before it had these keys."""
+    digest = "67d92b7dc675fce84dc59f4d9f1b651b2fc873ac14d6f1c2ccefc1b71a23355d"
+    assert load("two-class").sha256() == digest
+    assert load("two-class", ["gpu.replica_gpus=1"]).sha256() == digest, "1 is what it was"
+    assert len({load("two-class", SIZED[:count]).sha256() for count in range(3)}) == 3
+
+
+def test_replicas_and_cost_are_written_only_where_given(tmp_path: Path) -> None:
+    plain, sized = load("two-class"), load("two-class", SIZED)
+    assert (plain.gpu.replica_gpus, plain.gpu.cost) == (1, None)
+    assert "replica_gpus" not in to_toml(plain)
+    assert "cost" not in to_toml(plain)
+    assert "cost" not in plain.model_dump_json()
+    file = tmp_path / "sized.toml"
+    file.write_text(to_toml(sized))
+    assert load(file) == sized
+    assert sized.gpu.cost is not None
+    assert (sized.gpu.replica_gpus, sized.gpu.cost.per_hour) == (8, 2.5)
+
+
+def test_replicas_and_cost_do_not_change_the_solution() -> None:
+    own = {"provenance", "instance"}
+    plain, sized = (solve(load("two-class", each)).model_dump(exclude=own) for each in ([], SIZED))
+    assert plain == sized
 
 
 def test_utf8_with_byte_order_mark_is_text(tmp_path: Path) -> None:
@@ -66,6 +98,23 @@ def test_override_by_path_class_name_and_index(data: dict[str, Any]) -> None:
     assert set_(data, "classes[0].patience_rate=0").classes[0].patience_rate == 0.0
     assert set_(data, 'notes="a = b"').notes == "a = b"
     assert data["gpu"]["batch_slots"] == 16, "the original is left alone"
+
+
+def test_override_opens_a_table_that_may_be_left_out(data: dict[str, Any]) -> None:
+    cost = set_(data, "gpu.cost.per_hour=2.5").gpu.cost
+    assert cost is not None
+    assert cost.per_hour == 2.5
+    assert "cost" not in data["gpu"], "the original is left alone"
+    for override, words in {
+        "gpu.costs.per_hour=2": "there is no table 'costs'; did you mean cost?",
+        "gpu.cost.per_hours=2": "per_hours: is not a known key; did you mean per_hour?",
+        "gpu.cost.per_hour.x=2": "there is no table 'per_hour'",
+        "gpu.memory.kv_tokens=2": "there is no table 'memory'",
+        "classes.0.cost.per_hour=2": "there is no table 'cost'",
+    }.items():
+        with pytest.raises(InputError) as refusal:
+            set_(data, override)
+        assert words in str(refusal.value)
 
 
 def test_overrides_may_be_values_by_path(data: dict[str, Any]) -> None:

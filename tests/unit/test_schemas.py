@@ -38,7 +38,7 @@ def test_schema_refuses_what_the_program_refuses(check: str) -> None:
 
 def test_every_number_has_a_unit_and_an_example() -> None:
     schema = read_schema("instance")
-    for table in ("Gpu", "IterationTime", "Prices", "RequestClass"):
+    for table in ("Gpu", "GpuCost", "IterationTime", "Prices", "RequestClass"):
         for key, field in schema["$defs"][table]["properties"].items():
             if field.get("type") in ("number", "integer"):
                 assert field["unit"], key
