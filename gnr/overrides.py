@@ -64,7 +64,7 @@ def with_value(data: dict[str, Any], path: str, value: Any, option: str) -> dict
     *inner, last = locate(data, path, option)
     node: Any = changed
     for key in inner:
-        node = node[key] if isinstance(node, list) else node.setdefault(key, {})
+        node = node[int(key)] if isinstance(node, list) else node.setdefault(key, {})
     node[last] = value
     return changed
 

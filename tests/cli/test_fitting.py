@@ -9,6 +9,7 @@ import jsonschema
 import pytest
 
 from gnr.cli.app import run
+from gnr.demand import read_demand
 from gnr.reading import load
 from gnr.schemas import read_schema
 
@@ -226,6 +227,9 @@ def test_the_document_is_as_documented_and_the_files_can_be_used(
     assert [row[0] for row in rows[1:]] == [each.name for each in instance.classes]
     for row, each in zip(rows[1:], instance.classes, strict=True):
         assert float(row[1]) == pytest.approx(4 * each.arrival_rate)
+    again = read_demand(out / f"{stem}.demand.csv").instance_for(instance, 4)
+    for each, other in zip(again.classes, instance.classes, strict=True):
+        assert each.arrival_rate == pytest.approx(other.arrival_rate)
     assert run(["check", str(out / f"{stem}.toml")]) == 0
 
 
