@@ -140,7 +140,9 @@ def _of_cluster(promise: Promise, affine: Affine, doubled: Affine) -> tuple[Affi
         return affine, 0.0
     message = f"{promise.label} has no linear form when the number of GPUs is sought"
     remedy = "leave it out, or size without it and look at `gnr solve --gpus N`"
-    raise InputError([Problem("promise-not-sizable", demand_name(promise), "slis", message, remedy)])
+    raise InputError(
+        [Problem("promise-not-sizable", demand_name(promise), "slis", message, remedy)]
+    )
 
 
 def demand_name(promise: Promise) -> str:

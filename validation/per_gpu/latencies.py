@@ -47,7 +47,7 @@ def latencies(records: PerGpuLanes) -> dict[str, Floats]:
     for name, histogram in TIMES.items():
         cumulative = np.cumsum(bins[:, histogram], axis=1)
         for label, share in QUANTILES.items():
-            found[f"{name}_{label}"] = _quantile(cumulative, share)
+            found[f"{name}_{label}"] = quantile(cumulative, share)
     return found
 
 
@@ -60,7 +60,7 @@ def _ratio(total: Floats, number: Floats) -> Floats:
     return np.where(number > 0, total / np.where(number > 0, number, 1.0), np.nan)
 
 
-def _quantile(cumulative: Floats, share: float) -> Floats:
+def quantile(cumulative: Floats, share: float) -> Floats:
     """Return quantiles of histograms, shape ``(classes, bins, lanes)``, linear within a bin."""
     found = np.full((cumulative.shape[0], cumulative.shape[2]), np.nan)
     for i, lane in np.ndindex(*found.shape):

@@ -1,0 +1,106 @@
+r"""Deciding while samples come in, without cheating on error rates.
+
+Claims are tested one-sided at looks fixed beforehand, after 8, 16, ... replications. The error
+probability is divided over the looks (Bonferroni), so that it holds whatever the dependence
+between them; nothing is gained by looking often. That *all* of several bounds are kept is claimed
+when each is at that level (intersection-union: no correction); that *some* bound is broken, when
+one is at the level divided by their number (union-intersection).
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+from scipy import special
+
+from gnr.arrays import Floats
+from gnr.validation.statistics import Verdict
+
+ALPHA = 0.05
+"""Probability of a wrong claim, of either kind."""
+
+
+@dataclass(frozen=True)
+class Bounded:
+    """Something that should be at most a limit, as replications show it.
+
+    Attributes
+    ----------
+    low, high
+        Between these it is, in every replication; shape ``(replications,)``.
+    limit
+        What the mean should not exceed.
+    """
+
+    low: Floats
+    high: Floats
+    limit: float
+
+    def kept(self) -> float:
+        """Return the p-value of the claim that the mean is below the limit."""
+        return below(self.high, self.limit)
+
+    def broken(self) -> float:
+        """Return the p-value of the claim that the mean is above the limit."""
+        return below(-self.low, -self.limit)
+
+
+def below(samples: Floats, limit: float) -> float:
+    """Return the p-value of the one-sided t test for a mean below `limit`; shape ``(m,)``.
+
+    Values that are not finite claim nothing unless all are on one side: p is 1, or 0 where every
+    one is minus infinity. A sample that does not vary is taken at its word.
+    """
+    values = np.asarray(samples, dtype=float)
+    if not np.isfinite(values).all():
+        return 0.0 if np.all(values == -np.inf) else 1.0
+    if len(values) < 2:
+        return 1.0
+    error = float(values.std(ddof=1)) / math.sqrt(len(values))
+    difference = float(values.mean()) - limit
+    if error == 0:
+        return 0.0 if difference < 0 else 1.0
+    return float(special.stdtr(len(values) - 1, difference / error))
+
+
+_Evidence = TypeVar("_Evidence")
+
+
+def decide(
+    sample: Callable[[int], _Evidence],
+    bounds: Callable[[_Evidence], Sequence[Bounded]],
+    looks: Sequence[int],
+    alpha: float = ALPHA,
+) -> tuple[Verdict, _Evidence]:
+    """Return whether all bounds are kept, and the evidence at the last look.
+
+    Parameters
+    ----------
+    sample
+        Returns the evidence of that many replications; those of an earlier look are among them.
+    bounds
+        What is to be kept, in the evidence; always as many.
+    looks
+        Numbers of replications at which a decision is tried, ascending.
+    alpha
+        Probability of `YES` while some bound is broken, and of `NO` while all are kept.
+    """
+    level = alpha / len(looks)
+    for count in looks:
+        evidence = sample(count)
+        found = bounds(evidence)
+        if all(each.kept() <= level for each in found):
+            return Verdict.YES, evidence
+        if any(each.broken() <= level / len(found) for each in found):
+            return Verdict.NO, evidence
+    return Verdict.UNDECIDED, evidence
+
+
+def spent(alpha: float, attempt: int) -> float:
+    """Return the level of the `attempt`-th claim, from 1, of a series of any length.
+
+    Halves add up to `alpha`: with these levels the probability of any wrong claim is at most that.
+    """
+    return alpha / 2.0**attempt

@@ -1,0 +1,259 @@
+"""How many GPUs a demand needs: the fluid program, then clusters of whole GPUs by simulation."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from gnr.checks import warnings_for
+from gnr.demand import Demand
+from gnr.errors import NoOptimumError
+from gnr.instance import Instance, Sli
+from gnr.latency_promise import LatencyPromise
+from gnr.models.fewest_gpus import FluidSize, fewest_gpus
+from gnr.provenance import record
+from gnr.sizing import DemandedClass, SizedPolicy, Sizing
+from gnr.validation.policies import find_policy
+from gnr.validation.statistics import Verdict
+from gnr.validation.studies import size_claims, size_report
+from gnr.validation.studies.first_guess import first_guess
+from gnr.validation.studies.size_claims import Claim
+from gnr.validation.studies.size_search import Vector, grown, smallest
+from gnr.validation.studies.trials import ABANDONMENT, Evidence, Side, Size, Task, Trial
+
+POLICIES = ("gate-and-route", "disaggregated", "price-index-fill")
+"""Ways to run a cluster that are sized unless others are named: a partition with mixed GPUs, one
+without, and none."""
+
+LEAVING = 0.01
+"""Share of the arrivals that may leave where nothing is promised of them."""
+
+SMALLER = 0.95
+"""The smaller cluster that should fail, as a share of n."""
+
+PILOT = 8
+"""Replications of each size in the search."""
+
+PILOT_REQUESTS = 50_000.0
+"""Requests that arrive in each of them, at least."""
+
+GROWTH = 0.01
+"""By how much a size grows that was not shown to keep its promises."""
+
+Told = Callable[[str], None]
+"""Told in words what is being done."""
+
+
+def size(
+    instance: Instance,
+    demand: Demand,
+    percentiles: Sequence[LatencyPromise] = (),
+    promises: Sequence[Sli] = (),
+    *,
+    policies: Sequence[str] = POLICIES,
+    lengths: str = "exponential",
+    seed: int = 1,
+    tell: Told = lambda _: None,
+    options: Mapping[str, Any] | None = None,
+) -> Sizing:
+    """Return the fewest GPUs that serve a demand under promises, policy by policy.
+
+    Parameters
+    ----------
+    instance
+        GPU, classes and prices. Its own arrival rates do not matter; its promises are kept too.
+    demand
+        Requests/s of each of its classes.
+    percentiles
+        Promises on percentiles of single requests.
+    promises
+        Promises that the linear programs know. Where none is about who leaves, at most 1 % of the
+        arrivals may.
+    policies
+        Ways to run the cluster.
+    lengths, seed
+        As in `gnr.simulate`.
+    tell
+        Told now and then what is being done.
+    options
+        Further options to write into the provenance.
+
+    Raises
+    ------
+    InputError
+        If demand and instance do not fit, a policy is unknown, or a promise cannot be sized.
+    """
+    started = time.perf_counter()
+    demanded = demand.instance_for(instance, 1).model_copy(update={"slis": ()})
+    promises, warnings = _all_promises(instance, promises)
+    found = []
+    for name in policies:
+        task = Task(demanded, find_policy(name), tuple(percentiles), promises, lengths, seed)
+        found.append(_size(task, tell))
+    sized = [each for each in found if each.gpus is not None]
+    best = min(sized, key=lambda each: (each.status != "found", each.gpus or 0), default=None)
+    return Sizing(
+        instance=instance.name,
+        demand=demand.source,
+        demand_sha256=demand.sha256,
+        demanded=tuple(
+            DemandedClass(name=each.name, requests_per_second=each.arrival_rate)
+            for each in demanded.classes
+        ),
+        percentiles=tuple(percentiles),
+        promises=tuple(each.label for each in promises),
+        lengths=lengths,
+        seed=seed,
+        replica_gpus=instance.gpu.replica_gpus,
+        policies=tuple(found),
+        best=None if best is None else best.policy,
+        warnings=(*warnings_for(instance), *warnings),
+        provenance=record(instance.sha256(), started, dict(options or {}), seed=seed),
+    )
+
+
+def _all_promises(
+    instance: Instance, promises: Sequence[Sli]
+) -> tuple[tuple[Sli, ...], tuple[str, ...]]:
+    """Return the promises of the instance and the others, and warnings about them."""
+    hard = [each for each in instance.slis if each.penalty_weight is None]
+    labels = {each.label for each in promises}
+    kept = [*(each for each in hard if each.label not in labels), *promises]
+    warnings = []
+    if len(hard) < len(instance.slis):
+        warnings.append("penalties of the instance do not count: they promise nothing")
+    if not any(each.kind == ABANDONMENT for each in kept):
+        kept.append(Sli(kind=ABANDONMENT, at_most=LEAVING))
+        warnings.append(
+            f"nothing is promised of who leaves: {LEAVING:.0%} of the arrivals may; promise "
+            f"{ABANDONMENT} to say otherwise"
+        )
+    return tuple(kept), tuple(warnings)
+
+
+def _size(task: Task, tell: Told) -> SizedPolicy:
+    """Return how many GPUs one policy needs."""
+    name = task.policy.name
+    fluid = fewest_gpus(task.demanded, task.promises, disaggregated=task.policy.disaggregated)
+    guess = first_guess(task, fluid)
+    search = _Search(task, tell)
+    best = None
+    if fluid is not None:
+        best = smallest(search.keeps, guess, _least(task, fluid))
+    if best is None:
+        return size_report.none_found(task, fluid, sum(guess), search.tried)
+    claim = _claimed(task, best, tell)
+    smaller = None
+    if claim.verdict is Verdict.YES:
+        tell(f"{name}: does a twentieth fewer than {claim.evidence.size.gpus} GPUs fail?")
+        smaller = _smaller(task, fluid, claim.evidence.size)
+    return size_report.found(task, fluid, sum(guess), search.tried, claim, smaller)
+
+
+def _least(task: Task, fluid: FluidSize) -> Vector:
+    """Return the smallest cluster worth trying: with fewer, classes would go without service."""
+    if not task.partitioned:
+        return (max(1, int(np.ceil(fluid.gpus * (1 - 1e-9)))),)
+    return (1, 1)
+
+
+class _Search:
+    """Looks at sizes with few replications, and remembers what it saw."""
+
+    def __init__(self, task: Task, tell: Told) -> None:
+        self._task, self._tell = task, tell
+        self.tried: dict[Size, Evidence] = {}
+        self._known: dict[Vector, bool] = {}
+
+    def keeps(self, vector: Vector) -> bool:
+        if vector not in self._known:
+            self._known[vector] = self._looked_at(vector)
+        return self._known[vector]
+
+    def _looked_at(self, vector: Vector) -> bool:
+        size = size_of(vector)
+        self._tell(f"{self._task.policy.name}: trying {words(size)}")
+        try:
+            evidence = Trial(self._task, size, PILOT_REQUESTS, 0).run(PILOT)
+        except NoOptimumError:  # no steady state with so few
+            return False
+        self.tried[size] = evidence
+        return evidence.seems_to_keep
+
+
+def size_of(vector: Vector) -> Size:
+    """Return the cluster that a vector of the search stands for."""
+    return Size(vector[0]) if len(vector) == 1 else Size(sum(vector), vector[0])
+
+
+def vector_of(size: Size) -> Vector:
+    """Return the vector of the search that stands for a cluster."""
+    if size.prefill_gpus is None:
+        return (size.gpus,)
+    return (size.prefill_gpus, size.gpus - size.prefill_gpus)
+
+
+def words(size: Size) -> str:
+    """Return a size in words."""
+    group = "" if size.prefill_gpus is None else f", {size.prefill_gpus} of them prefilling"
+    return f"{size.gpus} GPUs{group}"
+
+
+def _claimed(task: Task, vector: Vector, tell: Told) -> Claim:
+    """Return the claim that a cluster keeps its promises, of `vector` or somewhat more GPUs."""
+    for attempt in range(1, size_claims.ATTEMPTS + 1):
+        size = size_of(vector)
+        tell(f"{task.policy.name}: do {words(size)} keep all promises?")
+        trial = Trial(task, size, size_claims.REQUESTS, size_claims.SEEN)
+        claim = size_claims.keeps(trial, size_claims.level_of(attempt))
+        if claim.verdict is Verdict.YES:
+            break
+        vector = grown(vector, GROWTH)
+    return claim
+
+
+def _smaller(task: Task, fluid: FluidSize | None, found: Size) -> size_report.Smaller:
+    """Return what can be said of a twentieth fewer GPUs."""
+    gpus = int(SMALLER * found.gpus)
+    if fluid is not None and gpus < fluid.gpus * (1 - 1e-9):
+        return size_report.Smaller(gpus, Verdict.YES, size_report.BY_THE_PROGRAM, ())
+    if found.prefill_gpus is None:
+        trial = Trial(task, Size(gpus), size_claims.REQUESTS, size_claims.SEEN)
+        claim = size_claims.fails(trial)
+        return size_report.Smaller(gpus, _opposite(claim), size_report.BY_SIMULATION, (claim,))
+    if task.policy.decodes_first:
+        return size_report.Smaller(gpus, Verdict.UNDECIDED, size_report.SIDES_TOGETHER, ())
+    split = _weakest_split(task, found, gpus)
+    sides = ((split, Side.PREFILL), (split + 1, Side.DECODE))
+    claims = tuple(
+        size_claims.fails_on_a_side(
+            Trial(task, Size(gpus, prefill), size_claims.REQUESTS, size_claims.SEEN),
+            side,
+            size_claims.ALPHA / 2,
+        )
+        for prefill, side in sides
+    )
+    both = all(claim.verdict is Verdict.NO for claim in claims)
+    verdict = Verdict.YES if both else Verdict.UNDECIDED
+    return size_report.Smaller(gpus, verdict, size_report.BY_SIMULATION, claims)
+
+
+def _weakest_split(task: Task, found: Size, gpus: int) -> int:
+    """Return M at which a smaller cluster seems weakest on both sides, M for one, M + 1 for the
+    other."""
+
+    def weakness(prefill: int) -> float:
+        sides = ((prefill, Side.PREFILL), (prefill + 1, Side.DECODE))
+        return min(
+            size_claims.margin(
+                Trial(task, Size(gpus, each), PILOT_REQUESTS, 0).run(PILOT).on_side(side)
+            )
+            for each, side in sides
+        )
+
+    return max(size_claims.weak_splits(found, gpus), key=weakness)
+
+
+def _opposite(claim: Claim) -> Verdict:
+    return {Verdict.YES: Verdict.NO, Verdict.NO: Verdict.YES}.get(claim.verdict, claim.verdict)
