@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from gnr.validation.studies.replay_cluster import Cluster as Cluster
     from gnr.validation.studies.replaying import replay as replay
     from gnr.validation.studies.simulation import simulate as simulate
+    from gnr.validation.studies.sizing import size as size
 
 _HOMES = {
     "Cluster": "gnr.validation.studies.replay_cluster",
@@ -52,6 +53,7 @@ _HOMES = {
     "read_trace": "gnr.measure.traces",
     "replay": "gnr.validation.studies.replaying",
     "simulate": "gnr.validation.studies.simulation",
+    "size": "gnr.validation.studies.sizing",
     "solve": "gnr.models.steady_state",
     "sweep": "gnr.models.sweeps",
 }
@@ -74,6 +76,7 @@ __all__ = [
     "read_trace",
     "replay",
     "simulate",
+    "size",
     "solve",
     "sweep",
 ]

@@ -75,9 +75,12 @@ def read_promises(
             promise = _read(text, [each.name for each in instance.classes])
         except InputError as error:
             problems += error.problems
+            continue
+        if isinstance(promise, LatencyPromise):
+            percentiles.append(promise)
         else:
-            (percentiles if isinstance(promise, LatencyPromise) else others).append(promise)  # type: ignore[arg-type]
-    labels = [each.label for each in (*percentiles, *others)]
+            others.append(promise)
+    labels = [*(each.label for each in percentiles), *(each.label for each in others)]
     twice = sorted({label for label in labels if labels.count(label) > 1})
     problems += [_problem(f"{label} is promised twice", "name it once") for label in twice]
     if problems:

@@ -1,4 +1,4 @@
-"""What `gnr size` returns: how many GPUs a demand needs under its promises, and how sure that is."""
+"""What `gnr size` returns: the GPUs a demand needs under its promises, and how sure that is."""
 
 from pathlib import Path
 from typing import Any, Literal
@@ -222,6 +222,8 @@ class Sizing(BaseModel):
     """By policy."""
     best: str | None
     """The policy with the fewest GPUs; null if none was found."""
+    complete: bool
+    """False if interrupted: policies are then missing."""
     warnings: tuple[str, ...]
     """What should be known before the numbers are used."""
     provenance: Provenance

@@ -25,6 +25,7 @@ from gnr.cli import (
     prove_verb,
     replay_verb,
     simulate_verb,
+    size_verb,
     solve_verb,
     sweep_verb,
 )
@@ -57,6 +58,7 @@ app.command("converge", short_help="See how growing clusters near the optimum.")
 app.command("compare", short_help="Set policies side by side; say which is best.")(
     compare_verb.compare
 )
+app.command("size", short_help="Find how many GPUs a demand needs.")(size_verb.size)
 app.command("calibrate", short_help="Fit measured iteration times.")(calibrate_verb.calibrate)
 app.command("replay", short_help="Replay a request log under policies.")(replay_verb.replay)
 app.command("fit", short_help="Make an instance of a request log.")(fit_verb.fit)

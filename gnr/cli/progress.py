@@ -52,6 +52,35 @@ def progress_of_events(
         silence.cancel()
 
 
+@contextmanager
+def progress_of_steps(title: str) -> Iterator[Callable[[str], None]]:
+    """Yield a function to be told in words what is being done, for runs of unknown length."""
+    silence = Timer(SILENT_SECONDS, _still_preparing, [title])
+    silence.daemon = True
+    silence.start()
+    last, steps = time.monotonic(), 0
+
+    def line(words: str) -> None:
+        nonlocal last, steps
+        steps += 1
+        if steps > 1:
+            silence.cancel()
+        if time.monotonic() - last > LINE_SECONDS:
+            last = time.monotonic()
+            sys.stderr.write(f"gnr: {title}: {words}\n")
+
+    try:
+        if sys.stderr.isatty():
+            from rich.console import Console
+
+            with Console(stderr=True).status(title) as status:
+                yield lambda words: status.update(f"{title}: {words}")
+        else:
+            yield line
+    finally:
+        silence.cancel()
+
+
 def _still_preparing(title: str) -> None:
     sys.stderr.write(f"gnr: {title}: still preparing; a first run compiles for a minute or two\n")
 

@@ -23,6 +23,7 @@ from gnr.replay_result import Replay
 from gnr.result import Solution
 from gnr.router_export import RouterPlan, VllmPriorities
 from gnr.simulation import Simulation
+from gnr.sizing import Sizing
 from gnr.slis import INDICATORS
 from gnr.survey import Survey
 from gnr.sweep_result import Sweep
@@ -71,6 +72,7 @@ DOCUMENTS: dict[str, type[BaseModel]] = {
     "export": RouterPlan,
     "export-vllm-priority": VllmPriorities,
     "simulate": Simulation,
+    "size": Sizing,
     "converge": Convergence,
     "compare": Comparison,
     "compare-random": Survey,

@@ -7,7 +7,6 @@ and GPUs that hardly decode or hardly prefill.
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,17 +16,18 @@ from gnr.latency_promise import LatencyPromise
 from gnr.models.fewest_gpus import FluidSize
 from gnr.rates import rates_of
 from gnr.validation.erlang import ErlangQueue
-from gnr.validation.staffing import fewest_servers
+from gnr.validation.staffing import Requirement, abandonment_at_most, delay_at_most, fewest_servers
 from gnr.validation.studies.size_search import Vector
 from gnr.validation.studies.trials import ABANDONMENT, Task
 
 DELAYED = 0.5
 """Share of the requests that may wait where no promise says how long."""
 
+LEAST_LEAVING = 1e-4
+"""In place of a smaller promised share of requests that leave: none at all needs no end of GPUs."""
+
 NODES = 24
 """Nodes of the quadrature over the service time."""
-
-Requirement = Callable[[ErlangQueue], bool]
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def first_guess(task: Task, fluid: FluidSize | None) -> Vector:
     prefill, decode = stations(task)
     slots = task.demanded.gpu.batch_slots
     leaving = [
-        _abandonment(each.at_most)
+        abandonment_at_most(min(max(each.at_most, LEAST_LEAVING), 1 - LEAST_LEAVING))
         for each in task.promises
         if each.kind == ABANDONMENT and each.class_name is None and each.at_most is not None
     ]
@@ -81,8 +81,8 @@ def first_guess(task: Task, fluid: FluidSize | None) -> Vector:
         for each in task.percentiles
         if each.latency == "ttft" and _possible(prefill, each, _owner(task, each))
     ]
-    servers = prefill.servers([*leaving, *first_tokens] or [_delay])
-    decodes = decode.servers(leaving or [_delay])
+    servers = prefill.servers([*leaving, *first_tokens] or [delay_at_most(DELAYED)])
+    decodes = decode.servers(leaving or [delay_at_most(DELAYED)])
     if task.partitioned:
         return servers, math.ceil(decodes / slots)
     spare = (decodes - decode.load) / slots
@@ -138,11 +138,3 @@ def _possible(station: Station, promise: LatencyPromise, owner: int | None) -> b
 def _owner(task: Task, promise: LatencyPromise) -> int | None:
     names = [each.name for each in task.demanded.classes]
     return None if promise.class_name is None else names.index(promise.class_name)
-
-
-def _abandonment(share: float) -> Requirement:
-    return lambda queue: queue.abandonment_fraction <= share
-
-
-def _delay(queue: ErlangQueue) -> bool:
-    return queue.delay_probability <= DELAYED

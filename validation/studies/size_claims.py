@@ -84,7 +84,7 @@ def _deviations(bounded: Bounded) -> float:
         return np.inf if np.all(values == np.inf) else -np.inf
     error = float(values.std(ddof=1)) / np.sqrt(len(values))
     difference = float(values.mean()) - bounded.limit
-    return difference / error if error > 0 else np.sign(difference) * np.inf
+    return float(difference / error if error > 0 else np.sign(difference) * np.inf)
 
 
 def weak_splits(found: Size, gpus: int) -> list[int]:

@@ -15,6 +15,7 @@ from gnr.models.fewest_gpus import FluidSize, fewest_gpus
 from gnr.provenance import record
 from gnr.sizing import DemandedClass, SizedPolicy, Sizing
 from gnr.validation.policies import find_policy
+from gnr.validation.sequential import ALPHA
 from gnr.validation.statistics import Verdict
 from gnr.validation.studies import size_claims, size_report
 from gnr.validation.studies.first_guess import first_guess
@@ -87,10 +88,11 @@ def size(
     started = time.perf_counter()
     demanded = demand.instance_for(instance, 1).model_copy(update={"slis": ()})
     promises, warnings = _all_promises(instance, promises)
-    found = []
-    for name in policies:
-        task = Task(demanded, find_policy(name), tuple(percentiles), promises, lengths, seed)
-        found.append(_size(task, tell))
+    tasks = [
+        Task(demanded, find_policy(name), tuple(percentiles), promises, lengths, seed)
+        for name in policies
+    ]
+    found, complete = _until_interrupted(tasks, tell)
     sized = [each for each in found if each.gpus is not None]
     best = min(sized, key=lambda each: (each.status != "found", each.gpus or 0), default=None)
     return Sizing(
@@ -108,9 +110,22 @@ def size(
         replica_gpus=instance.gpu.replica_gpus,
         policies=tuple(found),
         best=None if best is None else best.policy,
+        complete=complete,
         warnings=(*warnings_for(instance), *warnings),
         provenance=record(instance.sha256(), started, dict(options or {}), seed=seed),
     )
+
+
+def _until_interrupted(tasks: Sequence[Task], tell: Told) -> tuple[list[SizedPolicy], bool]:
+    """Return the policies that are done, and whether that is all of them."""
+    found: list[SizedPolicy] = []
+    try:
+        for task in tasks:
+            found.append(_size(task, tell))
+    except KeyboardInterrupt:
+        if not found:
+            raise
+    return found, len(found) == len(tasks)
 
 
 def _all_promises(
@@ -230,7 +245,7 @@ def _smaller(task: Task, fluid: FluidSize | None, found: Size) -> size_report.Sm
         size_claims.fails_on_a_side(
             Trial(task, Size(gpus, prefill), size_claims.REQUESTS, size_claims.SEEN),
             side,
-            size_claims.ALPHA / 2,
+            ALPHA / 2,
         )
         for prefill, side in sides
     )
@@ -240,8 +255,7 @@ def _smaller(task: Task, fluid: FluidSize | None, found: Size) -> size_report.Sm
 
 
 def _weakest_split(task: Task, found: Size, gpus: int) -> int:
-    """Return M at which a smaller cluster seems weakest on both sides, M for one, M + 1 for the
-    other."""
+    """Return M at which a smaller cluster seems weakest: M on one side, M + 1 on the other."""
 
     def weakness(prefill: int) -> float:
         sides = ((prefill, Side.PREFILL), (prefill + 1, Side.DECODE))

@@ -100,7 +100,8 @@ class Task:
     @property
     def labels(self) -> tuple[str, ...]:
         """Names of all promises, in the order of the evidence."""
-        return tuple(each.label for each in (*self.percentiles, *self.promises))
+        names = [each.label for each in self.percentiles]
+        return (*names, *(each.label for each in self.promises))
 
     @property
     def total_rate(self) -> float:
@@ -275,4 +276,4 @@ class Evidence:
     def percentile(self, promise: LatencyPromise) -> Floats:
         """Return the percentile that a promise is about, s, shape ``(replications,)``."""
         cumulative = np.cumsum(self._counts(promise), axis=0)
-        return quantile(cumulative[None], PERCENTILES[promise.percentile])[0]
+        return np.asarray(quantile(cumulative[None], PERCENTILES[promise.percentile])[0])

@@ -1,0 +1,151 @@
+"""``gnr size``: the fewest GPUs that serve a demand under its promises."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from gnr.cli.console import (
+    ExitCode,
+    InstanceArguments,
+    JsonOption,
+    OutOption,
+    SetOptions,
+    load_all,
+    note,
+    prepare_folder,
+    print_documents,
+    print_rich,
+    told_of,
+)
+from gnr.cli.simulation_options import LengthsOption, SeedOption, read_names
+from gnr.errors import InputError, Problem
+
+
+def size(
+    instances: InstanceArguments,
+    demand: Annotated[
+        Path,
+        typer.Option(
+            "--demand", metavar="FILE", help="CSV class,requests_per_second, as gnr fit writes."
+        ),
+    ],
+    promise: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--promise",
+            metavar="KIND[:CLASS]=BOUND",
+            help="p99_ttft=500ms, p95_tpot:chat=30ms, p50_end_to_end=20, abandonment_fraction=1%, "
+            "or another kind of promise; those of the instance are kept too.",
+        ),
+    ] = None,
+    scale: Annotated[
+        float, typer.Option("--scale", help="Size for so many times the demand of the file.")
+    ] = 1.0,
+    policies: Annotated[
+        str | None,
+        typer.Option("--policies", metavar="A,B,...", help="Ways to run the cluster."),
+    ] = None,
+    lengths: LengthsOption = "exponential",
+    seed: SeedOption = 1,
+    set_: SetOptions = None,
+    json: JsonOption = False,
+    out: OutOption = None,
+) -> int:
+    """Find the fewest GPUs that serve a demand under promises, with 95 % confidence."""
+    loaded = load_all(instances, set_ or [])
+    if out is not None:
+        prepare_folder(out, loaded)
+    from gnr.demand import read_demand
+    from gnr.latency_promise import read_promises
+
+    demanded = _scaled(read_demand(demand), scale)
+    options = {"set": set_ or [], "promise": promise or [], "scale": scale, "demand": str(demand)}
+    studies = []
+    for source, instance in zip(instances, loaded, strict=True):
+        with told_of(source):
+            demanded.for_instance(instance)
+            studies.append((source, instance, read_promises(promise or [], instance)))
+    results = []
+    for source, instance, (percentiles, promises) in studies:
+        with told_of(source):
+            results.append(
+                _size(instance, demanded, percentiles, promises, policies, lengths, seed, options)
+            )
+        if out is not None:
+            _write(results[-1], out)
+        if not results[-1].complete:
+            break
+    _print(results, json)
+    return _exit_code(results)
+
+
+def _scaled(demand: Any, factor: float) -> Any:
+    if not 0 < factor < float("inf"):
+        message = f"must be above 0 and finite, got {factor}"
+        raise InputError([Problem("scale-range", "--scale", "", message, "say --scale 10")])
+    return demand if factor == 1 else demand.scaled(factor)
+
+
+def _size(
+    instance: Any,
+    demand: Any,
+    percentiles: Any,
+    promises: Any,
+    policies: str | None,
+    lengths: str,
+    seed: int,
+    options: dict[str, Any],
+) -> Any:
+    from gnr.cli.progress import progress_of_steps
+    from gnr.validation.studies.sizing import POLICIES
+    from gnr.validation.studies.sizing import size as size_instance
+
+    names = POLICIES if policies is None else read_names(policies)
+    with progress_of_steps(instance.name) as tell:
+        return size_instance(
+            instance,
+            demand,
+            percentiles,
+            promises,
+            policies=names,
+            lengths=lengths,
+            seed=seed,
+            tell=tell,
+            options=options,
+        )
+
+
+def _write(result: Any, folder: Path) -> None:
+    from gnr.plots.save import save_figure
+    from gnr.plots.sizing_plot import draw_sizing
+    from gnr.provenance import origin
+
+    note(f"wrote {result.write(folder)}")
+    source = origin(result.provenance.instance_sha256)
+    for path in save_figure(draw_sizing(result), folder, f"{result.instance}.size", source):
+        note(f"wrote {path}")
+
+
+def _print(results: Sequence[Any], as_json: bool) -> None:
+    for result in results:
+        for warning in result.warnings:
+            note(f"warning: {result.instance}: {warning}")
+    if as_json:
+        print_documents([each.model_dump(mode="json", by_alias=True) for each in results])
+        return
+    print_rich(*results)
+    if len(results) > 1:
+        from gnr.sizing_summary import compare_profiles
+
+        print_rich(compare_profiles(results))
+
+
+def _exit_code(results: Sequence[Any]) -> int:
+    """Return 130 if interrupted, 1 if some instance has no size, 3 if one is not settled."""
+    if not all(each.complete for each in results):
+        return ExitCode.INTERRUPTED
+    if any(each.choice is None for each in results):
+        return ExitCode.NEGATIVE
+    return ExitCode.DONE if all(each.settled for each in results) else ExitCode.UNDECIDED

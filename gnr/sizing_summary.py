@@ -1,0 +1,195 @@
+"""The terminal summary of `gnr size`."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich import box
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from gnr.sizing import KeptPromise, SizedPolicy, Sizing
+
+MOST_CLASSES = 12
+"""Classes shown; the rest is in the JSON."""
+
+MILLISECONDS = 0.2
+"""Times shorter than this, s, are told in ms."""
+
+
+def summarize_sizing(found: Sizing) -> Any:
+    """Return the summary as a rich renderable."""
+    choice = found.choice
+    tables = [] if choice is None else [_promise_table(choice), _class_table(choice)]
+    return Group(
+        Text(_heading(found), style="bold"),
+        Text(_answer(found)),
+        _policy_table(found),
+        *tables,
+        Text(_foot(found)),
+    )
+
+
+def compare_profiles(results: Sequence[Sizing]) -> Any:
+    """Return one table of several instances, the cheapest or smallest told."""
+    table = _table("profiles side by side", ("instance", "policy", "GPUs", "in all", "cost/h"))
+    for each in results:
+        choice = each.choice
+        table.add_row(each.instance, *(["–"] * 4 if choice is None else _profile(choice)))
+    sized = [(each.instance, each.choice) for each in results if each.choice is not None]
+    if not sized:
+        return table
+    priced = [(name, one.cost.per_hour) for name, one in sized if one.cost is not None]
+    if len(priced) == len(sized):
+        name, cost = min(priced, key=lambda pair: pair[1])
+        return Group(table, Text(f"Cheapest: {name}, {cost:,.6g} an hour."))
+    name, gpus = min(((n, one.physical_gpus or 0) for n, one in sized), key=lambda pair: pair[1])
+    return Group(table, Text(f"Fewest GPUs: {name}, {gpus:,}. Prices ([gpu.cost]) would say more."))
+
+
+def _profile(choice: SizedPolicy) -> list[str]:
+    cost = "–" if choice.cost is None else f"{choice.cost.per_hour:,.6g}"
+    return [choice.policy, f"{choice.gpus:,}", f"{choice.physical_gpus:,}", cost]
+
+
+def _heading(found: Sizing) -> str:
+    total = sum(each.requests_per_second for each in found.demanded)
+    return f"{found.instance}: GPUs for {total:,.6g} requests/s"
+
+
+def _answer(found: Sizing) -> str:
+    choice = found.choice
+    if choice is None:
+        return "No cluster that was tried keeps its promises under any of these policies."
+    split = _split(choice)
+    group = f": {split} prefilling and decoding" if choice.prefill_gpus is not None else ""
+    physical = ""
+    if found.replica_gpus > 1:
+        physical = f" ({choice.physical_gpus:,} GPUs, {found.replica_gpus} a replica)"
+    if choice.status != "found":
+        return (
+            f"Perhaps {choice.gpus:,}{physical} under {choice.policy}{group}: that they keep all "
+            "promises was not shown."
+        )
+    return (
+        f"{choice.gpus:,} GPUs{physical} under {choice.policy}{group}. They keep all promises with "
+        f"95% confidence.\n{_fewer(choice)}"
+    )
+
+
+def _fewer(choice: SizedPolicy) -> str:
+    smaller = choice.smaller
+    if smaller is None:
+        return ""
+    if smaller.fails == "yes":
+        why = (
+            "the linear program proves it, whoever runs them"
+            if not smaller.clusters
+            else "simulated, with 95% confidence"
+        )
+        return f"{smaller.gpus:,}, a twentieth fewer, break one ({why})."
+    if smaller.fails == "no":
+        return f"{smaller.gpus:,}, a twentieth fewer, would do as well: the search stopped early."
+    return f"Whether {smaller.gpus:,}, a twentieth fewer, would do is undecided."
+
+
+def _policy_table(found: Sizing) -> Table:
+    priced = any(each.cost is not None for each in found.policies)
+    headers = ("policy", "GPUs", "prefill:decode", "fluid limit", "first guess", "5% fewer",
+               *(["cost/h", "per 1M tokens"] * priced))  # fmt: skip
+    table = _table("what each policy needs", headers)
+    for each in found.policies:
+        cost = each.cost
+        cells = ["–", "–"] if cost is None else [f"{cost.per_hour:,.6g}",
+                                                f"{cost.per_million_tokens:.4g}"]  # fmt: skip
+        table.add_row(
+            each.policy,
+            {"found": "", "undecided": "? "}.get(each.status, "")
+            + ("none" if each.gpus is None else f"{each.gpus:,}"),
+            _split(each),
+            "–" if each.fluid is None else f"{each.fluid.gpus:,.1f}",
+            f"{each.first_guess:,}",
+            "–"
+            if each.smaller is None
+            else {"yes": "fail", "no": "keep"}.get(each.smaller.fails, "undecided"),
+            *(cells * priced),
+        )
+    return table
+
+
+def _split(each: SizedPolicy) -> str:
+    if each.gpus is None:
+        return "–"
+    if each.prefill_gpus is None:
+        return "together"
+    return f"{each.prefill_gpus:,}:{each.gpus - each.prefill_gpus:,}"
+
+
+def _promise_table(choice: SizedPolicy) -> Table:
+    headers = ("promise", "promised", "measured", "kept")
+    table = _table(f"promises under {choice.policy}", headers)
+    for each in () if choice.cluster is None else choice.cluster.promises:
+        sign = "≤" if each.direction == "at_most" else "≥"
+        table.add_row(each.name, f"{sign} {_amount(each.promised, each.unit)}", _measured(each),
+                      each.kept)  # fmt: skip
+    return table
+
+
+def _measured(each: KeptPromise) -> str:
+    if each.measured is None:
+        return "–"
+    mean, half = each.measured.mean, each.measured.half_width
+    return f"{_amount(mean, each.unit)} ±{_amount(half, each.unit, like=mean)}"
+
+
+def _amount(value: float, unit: str, like: float | None = None) -> str:
+    """Return a value with its unit; `like` chooses the unit of a half-width."""
+    if unit == "s":
+        if abs(value if like is None else like) < MILLISECONDS:
+            return f"{1e3 * value:.3g} ms"
+        return f"{value:.3g} s"
+    if unit.startswith("fraction"):
+        return f"{value:.2%}"
+    return f"{value:.4g}"
+
+
+def _class_table(choice: SizedPolicy) -> Table:
+    headers = ("class", "GPUs prefilling", "GPUs' worth of decodes", "finished /s", "left")
+    table = _table("by class, means over time", headers)
+    for each in choice.classes[:MOST_CLASSES]:
+        table.add_row(
+            each.name,
+            f"{each.prefill_gpus:,.2f}",
+            f"{each.decode_gpus:,.2f}",
+            f"{each.finished:,.5g}",
+            f"{each.abandoned:.2%}",
+        )
+    return table
+
+
+def _table(title: str, headers: tuple[str, ...]) -> Table:
+    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", title_style="",
+                  padding=(0, 1, 0, 0))  # fmt: skip
+    for k, header in enumerate(headers):
+        table.add_column(header, justify="right" if k else "left", no_wrap=k > 0)
+    return table
+
+
+def _foot(found: Sizing) -> str:
+    lines = []
+    for each in found.policies:
+        for near in each.nearest:
+            sign = "at most" if near.keepable > near.promised else "at least"
+            largest = max(one.gpus for one in each.tried)
+            lines.append(
+                f"{each.policy}: {near.name} was broken by every cluster up to {largest:,} GPUs; "
+                f"such a one could promise {sign} {_amount(near.keepable, near.unit)} "
+                f"(--promise {near.name}={near.keepable:g})."
+            )
+    lines.append(
+        "Decodes of a GPU's worth fill its batch. The fluid limit is the fewest GPUs of any such "
+        "policy by the linear program, without percentiles."
+    )
+    if not found.complete:
+        lines.append("Interrupted: only the policies that were done are shown.")
+    return "\n".join(lines)
