@@ -204,8 +204,8 @@ class Sizing(BaseModel):
     """Name of the instance."""
     demand: str
     """Where the demand was read."""
-    demand_sha256: str
-    """SHA-256 of the demand file."""
+    demand_sha256: str | None
+    """SHA-256 of the demand file; null if it came from none."""
     demanded: tuple[DemandedClass, ...]
     """By class, in file order."""
     percentiles: tuple[LatencyPromise, ...]

@@ -14,7 +14,7 @@ import numpy as np
 
 from gnr.validation.sequential import ALPHA, Bounded, decide, spent
 from gnr.validation.statistics import Verdict
-from gnr.validation.studies.trials import Evidence, Side, Size, Trial
+from gnr.validation.studies.trials import Evidence, Side, Size, Task, Trial
 
 LOOKS = (16, 32, 64, 128)
 """Replications at which a decision is tried."""
@@ -57,6 +57,20 @@ def keeps(trial: Trial, level: float) -> Claim:
     return Claim(verdict, level, evidence)
 
 
+def short_of(claim: Claim) -> list[int]:
+    """Return which parts of a cluster seem to be too few: 0, GPUs that prefill; 1, the others.
+
+    All of them where the promises that were not shown to be kept do not tell.
+    """
+    level = claim.level / len(LOOKS)
+    short = [
+        part
+        for part, side in enumerate(Side)
+        if any(each.kept() > level for each in claim.evidence.on_side(side))
+    ]
+    return short if short and claim.evidence.size.prefill_gpus is not None else [0, 1]
+
+
 def level_of(attempt: int) -> float:
     """Return the error probability of the `attempt`-th size that is tried, from 1."""
     return spent(ALPHA, attempt)
@@ -94,6 +108,18 @@ def weak_splits(found: Size, gpus: int) -> list[int]:
     """
     assert found.prefill_gpus is not None
     missing = found.gpus - gpus
-    most = min(found.prefill_gpus - 1, gpus - 2)
     wanted = {found.prefill_gpus - max(1, round(share * missing)) for share in SPLITS}
-    return sorted({min(max(each, 1), most) for each in wanted})
+    return sorted({min(max(each, 0), gpus - 1) for each in wanted})
+
+
+def weak_sides(task: Task, gpus: int, prefill: int) -> list[tuple[Size, Side]]:
+    """Return the clusters, each with the side, that have to fail so that every split does.
+
+    Nobody is served where no GPU prefills, and where all do and none of them may decode.
+    """
+    sides = []
+    if prefill > 0:
+        sides.append((Size(gpus, prefill), Side.PREFILL))
+    if prefill + 1 < gpus or not task.policy.disaggregated:
+        sides.append((Size(gpus, prefill + 1), Side.DECODE))
+    return sides

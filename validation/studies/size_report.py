@@ -28,6 +28,7 @@ from gnr.validation.studies.trials import Evidence, Size, Task
 
 BY_THE_PROGRAM = "the linear program proves it for every policy of this kind"
 BY_SIMULATION = "simulated"
+NOBODY_SERVED = "so few serve nobody"
 SIDES_TOGETHER = "prefill and decode wait for each other, so that splits do not show it one by one"
 
 SPARE = 1.05

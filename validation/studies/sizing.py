@@ -8,12 +8,13 @@ import numpy as np
 
 from gnr.checks import warnings_for
 from gnr.demand import Demand
-from gnr.errors import NoOptimumError
+from gnr.errors import InputError, NoOptimumError, Problem
 from gnr.instance import Instance, Sli
 from gnr.latency_promise import LatencyPromise
 from gnr.models.fewest_gpus import FluidSize, fewest_gpus
 from gnr.provenance import record
 from gnr.sizing import DemandedClass, SizedPolicy, Sizing
+from gnr.validation.per_gpu.lengths import read_law
 from gnr.validation.policies import find_policy
 from gnr.validation.sequential import ALPHA
 from gnr.validation.statistics import Verdict
@@ -21,7 +22,7 @@ from gnr.validation.studies import size_claims, size_report
 from gnr.validation.studies.first_guess import first_guess
 from gnr.validation.studies.size_claims import Claim
 from gnr.validation.studies.size_search import Vector, grown, smallest
-from gnr.validation.studies.trials import ABANDONMENT, Evidence, Side, Size, Task, Trial
+from gnr.validation.studies.trials import ABANDONMENT, Evidence, Size, Task, Trial
 
 POLICIES = ("gate-and-route", "disaggregated", "price-index-fill")
 """Ways to run a cluster that are sized unless others are named: a partition with mixed GPUs, one
@@ -86,6 +87,10 @@ def size(
         If demand and instance do not fit, a policy is unknown, or a promise cannot be sized.
     """
     started = time.perf_counter()
+    if not policies:
+        remedy = f"name some, as in {','.join(POLICIES)}"
+        raise InputError([Problem("policies-missing", "--policies", "", "names none", remedy)])
+    read_law(lengths, instance)
     demanded = demand.instance_for(instance, 1).model_copy(update={"slis": ()})
     promises, warnings = _all_promises(instance, promises)
     tasks = [
@@ -224,13 +229,17 @@ def _claimed(task: Task, vector: Vector, tell: Told) -> Claim:
         claim = size_claims.keeps(trial, size_claims.level_of(attempt))
         if claim.verdict is Verdict.YES:
             break
-        vector = grown(vector, GROWTH)
+        more = grown(vector, GROWTH)
+        short = size_claims.short_of(claim)
+        vector = tuple(more[k] if k in short else vector[k] for k in range(len(vector)))
     return claim
 
 
 def _smaller(task: Task, fluid: FluidSize | None, found: Size) -> size_report.Smaller:
     """Return what can be said of a twentieth fewer GPUs."""
     gpus = int(SMALLER * found.gpus)
+    if gpus == 0:
+        return size_report.Smaller(gpus, Verdict.YES, size_report.NOBODY_SERVED, ())
     if fluid is not None and gpus < fluid.gpus * (1 - 1e-9):
         return size_report.Smaller(gpus, Verdict.YES, size_report.BY_THE_PROGRAM, ())
     if found.prefill_gpus is None:
@@ -239,15 +248,14 @@ def _smaller(task: Task, fluid: FluidSize | None, found: Size) -> size_report.Sm
         return size_report.Smaller(gpus, _opposite(claim), size_report.BY_SIMULATION, (claim,))
     if task.policy.decodes_first:
         return size_report.Smaller(gpus, Verdict.UNDECIDED, size_report.SIDES_TOGETHER, ())
-    split = _weakest_split(task, found, gpus)
-    sides = ((split, Side.PREFILL), (split + 1, Side.DECODE))
+    sides = size_claims.weak_sides(task, gpus, _weakest_split(task, found, gpus))
+    if not sides:
+        return size_report.Smaller(gpus, Verdict.YES, size_report.NOBODY_SERVED, ())
     claims = tuple(
         size_claims.fails_on_a_side(
-            Trial(task, Size(gpus, prefill), size_claims.REQUESTS, size_claims.SEEN),
-            side,
-            ALPHA / 2,
+            Trial(task, size, size_claims.REQUESTS, size_claims.SEEN), side, ALPHA / len(sides)
         )
-        for prefill, side in sides
+        for size, side in sides
     )
     both = all(claim.verdict is Verdict.NO for claim in claims)
     verdict = Verdict.YES if both else Verdict.UNDECIDED
@@ -258,13 +266,11 @@ def _weakest_split(task: Task, found: Size, gpus: int) -> int:
     """Return M at which a smaller cluster seems weakest: M on one side, M + 1 on the other."""
 
     def weakness(prefill: int) -> float:
-        sides = ((prefill, Side.PREFILL), (prefill + 1, Side.DECODE))
-        return min(
-            size_claims.margin(
-                Trial(task, Size(gpus, each), PILOT_REQUESTS, 0).run(PILOT).on_side(side)
-            )
-            for each, side in sides
+        margins = (
+            size_claims.margin(Trial(task, size, PILOT_REQUESTS, 0).run(PILOT).on_side(side))
+            for size, side in size_claims.weak_sides(task, gpus, prefill)
         )
+        return min(margins, default=np.inf)
 
     return max(size_claims.weak_splits(found, gpus), key=weakness)
 

@@ -98,12 +98,6 @@ class Task:
         return self.policy.layout is not whole_cluster
 
     @property
-    def labels(self) -> tuple[str, ...]:
-        """Names of all promises, in the order of the evidence."""
-        names = [each.label for each in self.percentiles]
-        return (*names, *(each.label for each in self.promises))
-
-    @property
     def total_rate(self) -> float:
         """Requests/s of all classes."""
         return sum(each.arrival_rate for each in self.demanded.classes)
