@@ -158,6 +158,19 @@ class ErlangQueue:
         waits, chances = self._offered_waits(seconds)
         return float(chances @ np.exp(-self.patience_rate * waits)) / self.served_share
 
+    def served_waits(self) -> tuple[Floats, Floats]:
+        r"""Return waits, s, and probabilities that stand for the law of V given V < T.
+
+        Both have shape ``(nodes,)``, and the first wait is none at all. The mean of a smooth
+        function of the wait is its sum with these probabilities. One endless wait if not stable.
+        """
+        if not self.stable:
+            return np.array([math.inf]), np.ones(1)
+        waits, chances = self._offered_waits()
+        at_once = float(special.expit(-self._log_delay_odds()))
+        served = np.append(at_once, chances * np.exp(-self.patience_rate * waits))
+        return np.append(0.0, waits), served / served.sum()
+
     def _offered_waits(self, after: float = 0.0) -> tuple[Floats, Floats]:
         """Return waits above `after`, s, and probabilities that stand for the law of V there."""
         whole, rest = self._waiting_peak(0.0), self._waiting_peak(after)
