@@ -26,11 +26,17 @@ from gnr.errors import InputError, Problem
 def size(
     instances: InstanceArguments,
     demand: Annotated[
-        Path,
+        Path | None,
         typer.Option(
             "--demand", metavar="FILE", help="CSV class,requests_per_second, as gnr fit writes."
         ),
-    ],
+    ] = None,
+    rate: Annotated[
+        float | None,
+        typer.Option(
+            "--rate", help="In its place: requests/s in all, shared as in the (first) instance."
+        ),
+    ] = None,
     promise: Annotated[
         list[str] | None,
         typer.Option(
@@ -57,11 +63,10 @@ def size(
     loaded = load_all(instances, set_ or [])
     if out is not None:
         prepare_folder(out, loaded)
-    from gnr.demand import read_demand
     from gnr.latency_promise import read_promises
 
-    demanded = _scaled(read_demand(demand), scale)
-    options = {"set": set_ or [], "promise": promise or [], "scale": scale, "demand": str(demand)}
+    demanded = _scaled(_demand(demand, rate, loaded[0]), scale)
+    options = {"set": set_ or [], "promise": promise or [], "scale": scale}
     studies = []
     for source, instance in zip(instances, loaded, strict=True):
         with told_of(source):
@@ -79,6 +84,26 @@ def size(
             break
     _print(results, json)
     return _exit_code(results)
+
+
+def _demand(file: Path | None, rate: float | None, instance: Any) -> Any:
+    """Return the demand of a file, or so many requests/s shared as in an instance."""
+    from gnr.demand import Demand, read_demand
+
+    if (file is None) == (rate is None):
+        message = "a demand is asked for, once"
+        raise InputError([Problem("demand-missing", "--demand", "", message, _HOW_MUCH)])
+    if file is not None:
+        return read_demand(file)
+    if rate is None or not 0 < rate < float("inf"):
+        message = f"must be above 0 and finite, got {rate} (requests/s)"
+        raise InputError([Problem("rate-range", "--rate", "", message, "say --rate 553")])
+    total = sum(each.arrival_rate for each in instance.classes)
+    rates = {each.name: each.arrival_rate / total * rate for each in instance.classes}
+    return Demand(source=f"{rate:g} requests/s, shared as in {instance.name}", rates=rates)
+
+
+_HOW_MUCH = "name a file with --demand demand.csv, or say --rate 553"
 
 
 def _scaled(demand: Any, factor: float) -> Any:

@@ -117,6 +117,14 @@ def test_bad_options_are_refused_before_anything_runs(
     assert "Traceback" not in run.err
 
 
+def test_a_rate_takes_the_place_of_a_file(folder: Path, gnr: Callable[..., Run]) -> None:
+    source = str(folder / "one-station.toml")
+    run = gnr("size", source, "--rate", "20", *ONE_POLICY, "--json")
+    assert json.loads(run.out)["policies"][0]["gpus"] == 24
+    for wrong in ((), ("--rate", "20", "--demand", str(folder / "demand.csv")), ("--rate", "-1")):
+        assert gnr("size", source, *wrong).code == 2
+
+
 def test_a_demand_for_other_classes_is_refused(folder: Path, gnr: Callable[..., Run]) -> None:
     (folder / "demand.csv").write_text("class,requests_per_second\nonyl,20\n")
     run = gnr(*sized(folder))
