@@ -81,16 +81,13 @@ def _fewer(choice: SizedPolicy) -> str:
     smaller = choice.smaller
     if smaller is None:
         return ""
+    fewer = f"{smaller.gpus:,}, a twentieth fewer"
     if smaller.fails == "yes":
-        why = (
-            "the linear program proves it, whoever runs them"
-            if not smaller.clusters
-            else "simulated, with 95% confidence"
-        )
-        return f"{smaller.gpus:,}, a twentieth fewer, break one ({why})."
+        sure = ", with 95% confidence" if smaller.clusters else ""
+        return f"With {fewer}, a promise is broken ({smaller.reason}{sure})."
     if smaller.fails == "no":
-        return f"{smaller.gpus:,}, a twentieth fewer, would do as well: the search stopped early."
-    return f"Whether {smaller.gpus:,}, a twentieth fewer, would do is undecided."
+        return f"So do {fewer}: the search stopped too early."
+    return f"Whether {fewer}, keep them too is undecided."
 
 
 def _policy_table(found: Sizing) -> Table:

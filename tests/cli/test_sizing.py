@@ -54,7 +54,7 @@ def test_the_answer_is_told_in_words(folder: Path, gnr: Callable[..., Run]) -> N
     assert run.code == 0
     assert "24 GPUs under fcfs-immediate" in run.out
     assert "keep all promises with 95% confidence" in " ".join(run.out.split())
-    assert "22, a twentieth fewer, break one" in run.out
+    assert "With 22, a twentieth fewer, a promise is broken" in run.out
     assert "48" in run.out, "two an hour for each"
 
 

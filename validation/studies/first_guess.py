@@ -16,7 +16,14 @@ from gnr.latency_promise import LatencyPromise
 from gnr.models.fewest_gpus import FluidSize
 from gnr.rates import rates_of
 from gnr.validation.erlang import ErlangQueue
-from gnr.validation.staffing import Requirement, abandonment_at_most, delay_at_most, fewest_servers
+from gnr.validation.staffing import (
+    Requirement,
+    abandonment_at_most,
+    beta_for_delay,
+    delay_at_most,
+    fewest_servers,
+    square_root_staffing,
+)
 from gnr.validation.studies.size_search import Vector
 from gnr.validation.studies.trials import ABANDONMENT, Task
 
@@ -56,11 +63,13 @@ class Station:
     def servers(self, requirements: list[Requirement]) -> int:
         """Return the fewest servers that meet all requirements."""
         service_rate = 1.0 / float(self.shares @ self.service)
+        beta = beta_for_delay(DELAYED, self.patience_rate / service_rate)
         return fewest_servers(
             self.arrival_rate,
             service_rate,
             self.patience_rate,
             lambda queue: queue.stable and all(each(queue) for each in requirements),
+            square_root_staffing(self.load, beta),
         )
 
 
