@@ -42,7 +42,7 @@ def second_remainder(exponents: Floats) -> Floats:
     small = np.abs(exponents) < 0.5
     large = np.where(small, 1.0, exponents)
     series = np.polyval(SERIES, np.where(small, exponents, 0.0))
-    return np.where(small, series, (np.expm1(large) - large) / large**2)
+    return np.where(small, series, (np.expm1(large) - large) / large / large)
 
 
 @dataclass(frozen=True)
@@ -88,17 +88,18 @@ class Peak:
         """
         bend = abs(self.bend)
         linear = 2 * self.slope - NEGLIGIBLE * bend
-        square = self.slope * bend + self.curvature
-        return 4 * NEGLIGIBLE / (linear + math.sqrt(linear**2 + 8 * NEGLIGIBLE * square))
+        root = math.sqrt(8 * NEGLIGIBLE * (self.slope * bend + self.curvature))
+        return 4 * NEGLIGIBLE / (linear + math.hypot(linear, root))
 
     def _steep_reach(self) -> float:
         r"""Return such an offset for the side of the exponential, nearer than the other.
 
-        By :math:`z^2g(z)\ge E` for :math:`z=\ln(1+E+\sqrt{2E})`, as
-        :math:`1+\sqrt{2E}+E\le e^{\sqrt{2E}}`. The slope may end it earlier.
+        By :math:`z^2g(z)\ge E` for :math:`z=\ln(1+\sqrt{2E}+E)`, as this is at most
+        :math:`\sqrt{2E}`. The slope may end it earlier.
         """
-        if self.curvature == 0:
+        bend = abs(self.bend)
+        if bend == 0 or self.curvature == 0:
             return self._gentle_reach()
-        level = NEGLIGIBLE * self.bend**2 / self.curvature
-        steep = math.log1p(level + math.sqrt(2 * level)) / abs(self.bend)
+        root = bend * math.sqrt(2 * NEGLIGIBLE / self.curvature)
+        steep = math.log1p(root + root**2 / 2) / bend
         return min(steep, self._gentle_reach())
