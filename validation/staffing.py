@@ -27,7 +27,7 @@ Requirement: TypeAlias = Callable[[ErlangQueue], bool]
 """A promise that, once kept, stays kept when a server is added."""
 
 ROUNDING = 1e-11
-"""A bound missed by this fraction of it counts as met: the measures are no more exact."""
+"""A bound missed by less than this fraction of it counts as met: rounding could hide as much."""
 MOST_SERVERS = 10_000_000
 """Where a search gives up."""
 
@@ -112,7 +112,8 @@ def fewest_servers(
     """Return the smallest number of servers with which `requirement` is met.
 
     From the guess the search doubles its steps until it has one number that is enough and one
-    that is not, and halves what is between. The answer is exact whatever the guess.
+    that is not, and halves what is between. The answer does not depend on the guess; it is exact
+    but for bounds met or missed by less than `ROUNDING`, which count as met.
 
     Parameters
     ----------
