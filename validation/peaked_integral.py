@@ -84,12 +84,13 @@ class Peak:
     def _gentle_reach(self) -> float:
         r"""Return an offset, less than three times too far, at which nothing is left of the line.
 
-        By :math:`z^2g(-z)\ge z^2/(2+z)` it is the root of a quadratic equation.
+        By :math:`z^2g(-z)\ge\min(z^2/4,z/2)`: nothing is left of the parabola nor of the line.
         """
-        bend = abs(self.bend)
-        linear = 2 * self.slope - NEGLIGIBLE * bend
-        root = math.sqrt(8 * NEGLIGIBLE * (self.slope * bend + self.curvature))
-        return 4 * NEGLIGIBLE / (linear + math.hypot(linear, root))
+        parabola = math.hypot(self.slope, math.sqrt(NEGLIGIBLE * self.curvature))
+        reach = 2 * NEGLIGIBLE / (self.slope + parabola)
+        if self.bend == 0:
+            return reach
+        return max(reach, NEGLIGIBLE / (self.slope + self.curvature / abs(2 * self.bend)))
 
     def _steep_reach(self) -> float:
         r"""Return such an offset for the side of the exponential, nearer than the other.
@@ -101,5 +102,5 @@ class Peak:
         if bend == 0 or self.curvature == 0:
             return self._gentle_reach()
         root = bend * math.sqrt(2 * NEGLIGIBLE / self.curvature)
-        steep = math.log1p(root + root**2 / 2) / bend
+        steep = math.log1p(root + root * root / 2) / bend
         return min(steep, self._gentle_reach())

@@ -124,6 +124,22 @@ def test_endless_overload_of_the_most_patient() -> None:
             assert queue.offered_wait_tail(middle) == pytest.approx(1 / 2, abs=1e-5)
 
 
+@pytest.mark.parametrize("patience", [1e6, 1e18])
+def test_no_patience(patience: float) -> None:
+    """theta without end is a loss system: Erlang's B of 2 erlang and 2 servers is 2 / 5 lost.
+
+    The line is of order 1 / theta, and so is the share of the served that waited; of these only
+    e^-theta t waited longer than t, while the offered wait has the rate c mu = 2.
+    """
+    queue = ErlangQueue(2, 1, patience, 2)
+    assert queue.abandonment_fraction == pytest.approx(2 / 5, abs=1e-12 + 10 / patience)
+    assert queue.delay_probability == pytest.approx(2 / 5, abs=1e-12 + 10 / patience)
+    for times in (0.0, 1.0, 1.1, 30.0, 700.0, 1e5):
+        left = queue.offered_wait_tail(times / patience) / queue.delay_probability
+        assert left == pytest.approx(1, abs=1e-12 + 3 * times / patience)
+        assert queue.served_wait_tail(times / patience) <= 10 / patience * math.exp(-times)
+
+
 def test_square_root_staffing() -> None:
     """100 + 1 * 10; 100 + 0.05 * 10 rounds up; never fewer than one."""
     assert square_root_staffing(100, 1) == 110

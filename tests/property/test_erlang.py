@@ -44,7 +44,7 @@ queues = st.builds(
     logarithmic(-3, 3),
     patience_rates,
 )
-services = st.floats(0.0, 3.0)
+services = st.just(0.0) | logarithmic(-7, 0.5)
 """Times, in units of a mean service."""
 
 
