@@ -9,6 +9,7 @@ from gnr.instance import SCHEMA_VERSION
 from gnr.latency_promise import LatencyPromise
 from gnr.provenance import Provenance
 from gnr.simulation import Estimate, Kept, write_document
+from gnr.size_band import SizeBand
 
 _FROZEN = ConfigDict(frozen=True, use_attribute_docstrings=True, populate_by_name=True)
 
@@ -191,6 +192,8 @@ class SizedPolicy(BaseModel):
     """What the search looked at."""
     nearest: tuple[NearestPromise, ...]
     """If none was found: what the largest cluster tried could promise."""
+    band: SizeBand | None = None
+    """The range of n that uncertain inputs leave; null if none was named, or no n found."""
 
 
 class Sizing(BaseModel):

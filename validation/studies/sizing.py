@@ -13,6 +13,7 @@ from gnr.instance import Instance, Sli
 from gnr.latency_promise import LatencyPromise
 from gnr.models.fewest_gpus import FluidSize, fewest_gpus
 from gnr.provenance import record
+from gnr.size_band import UncertainInput
 from gnr.sizing import DemandedClass, SizedPolicy, Sizing
 from gnr.validation.per_gpu.lengths import read_law
 from gnr.validation.policies import find_policy
@@ -20,6 +21,7 @@ from gnr.validation.sequential import ALPHA
 from gnr.validation.statistics import Verdict
 from gnr.validation.studies import size_claims, size_report
 from gnr.validation.studies.first_guess import first_guess
+from gnr.validation.studies.size_bands import band_of
 from gnr.validation.studies.size_claims import Claim
 from gnr.validation.studies.size_search import Vector, grown, smallest
 from gnr.validation.studies.trials import ABANDONMENT, Evidence, Size, Task, Trial
@@ -56,6 +58,7 @@ def size(
     policies: Sequence[str] = POLICIES,
     lengths: str = "exponential",
     seed: int = 1,
+    inputs: Sequence[UncertainInput] = (),
     tell: Told = lambda _: None,
     options: Mapping[str, Any] | None = None,
 ) -> Sizing:
@@ -76,6 +79,8 @@ def size(
         Ways to run the cluster.
     lengths, seed
         As in `gnr.simulate`.
+    inputs
+        What is uncertain of instance and demand; with any, each n found has a range.
     tell
         Told now and then what is being done.
     options
@@ -97,7 +102,7 @@ def size(
         Task(demanded, find_policy(name), tuple(percentiles), promises, lengths, seed)
         for name in policies
     ]
-    found, complete = _until_interrupted(tasks, tell)
+    found, complete = _until_interrupted(tasks, inputs, tell)
     sized = [each for each in found if each.gpus is not None]
     best = min(sized, key=lambda each: (each.status != "found", each.gpus or 0), default=None)
     return Sizing(
@@ -121,12 +126,14 @@ def size(
     )
 
 
-def _until_interrupted(tasks: Sequence[Task], tell: Told) -> tuple[list[SizedPolicy], bool]:
+def _until_interrupted(
+    tasks: Sequence[Task], inputs: Sequence[UncertainInput], tell: Told
+) -> tuple[list[SizedPolicy], bool]:
     """Return the policies that are done, and whether that is all of them."""
     found: list[SizedPolicy] = []
     try:
         for task in tasks:
-            found.append(_size(task, tell))
+            found.append(_size(task, inputs, tell))
     except KeyboardInterrupt:
         if not found:
             raise
@@ -152,7 +159,7 @@ def _all_promises(
     return tuple(kept), tuple(warnings)
 
 
-def _size(task: Task, tell: Told) -> SizedPolicy:
+def _size(task: Task, inputs: Sequence[UncertainInput], tell: Told) -> SizedPolicy:
     """Return how many GPUs one policy needs."""
     name = task.policy.name
     fluid = fewest_gpus(task.demanded, task.promises, disaggregated=task.policy.disaggregated)
@@ -168,7 +175,10 @@ def _size(task: Task, tell: Told) -> SizedPolicy:
     if claim.verdict is Verdict.YES:
         tell(f"{name}: does a twentieth fewer than {claim.evidence.size.gpus} GPUs fail?")
         smaller = _smaller(task, fluid, claim.evidence.size)
-    return size_report.found(task, fluid, sum(guess), search.tried, claim, smaller)
+    found = size_report.found(task, fluid, sum(guess), search.tried, claim, smaller)
+    if not inputs:
+        return found
+    return found.model_copy(update={"band": band_of(task, claim.evidence.size, inputs)})
 
 
 def _least(task: Task, fluid: FluidSize) -> Vector:
