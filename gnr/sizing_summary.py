@@ -173,7 +173,9 @@ def _table(title: str, headers: tuple[str, ...]) -> Table:
 
 
 def _foot(found: Sizing) -> str:
-    lines = []
+    lines = [
+        f"{each.policy}: {each.band.in_words}" for each in found.policies if each.band is not None
+    ]
     for each in found.policies:
         for near in each.nearest:
             sign = "at most" if near.keepable > near.promised else "at least"

@@ -53,6 +53,24 @@ def size(
         str | None,
         typer.Option("--policies", metavar="A,B,...", help="Ways to run the cluster."),
     ] = None,
+    calibration: Annotated[
+        Path | None,
+        typer.Option(
+            "--calibration", metavar="FILE", help="Uncertain iteration times: a .calibration.json."
+        ),
+    ] = None,
+    fit: Annotated[
+        Path | None,
+        typer.Option("--fit", metavar="FILE", help="Uncertain rates and lengths: a .fit.json."),
+    ] = None,
+    uncertain: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--uncertain",
+            metavar="KEY[:CLASS]=SHARE",
+            help="What you state yourself: demand=20%, output_tokens:chat=10%, patience=50%, ...",
+        ),
+    ] = None,
     lengths: LengthsOption = "exponential",
     seed: SeedOption = 1,
     set_: SetOptions = None,
@@ -64,19 +82,31 @@ def size(
     if out is not None:
         prepare_folder(out, loaded)
     from gnr.latency_promise import read_promises
+    from gnr.measure.uncertain_inputs import read_uncertain_inputs
 
     demanded = _scaled(_demand(demand, rate, loaded[0]), scale)
+    names = None if policies is None else read_names(policies)
     options = {"set": set_ or [], "promise": promise or [], "scale": scale}
-    studies = []
+    asked = []
     for source, instance in zip(instances, loaded, strict=True):
         with told_of(source):
-            demanded.for_instance(instance)
-            studies.append((source, instance, read_promises(promise or [], instance)))
+            inputs = read_uncertain_inputs(instance, demanded, calibration, fit, uncertain or [])
+            asked.append((source, instance, read_promises(promise or [], instance), inputs))
     results = []
-    for source, instance, (percentiles, promises) in studies:
+    for source, instance, (percentiles, promises), inputs in asked:
         with told_of(source):
             results.append(
-                _size(instance, demanded, percentiles, promises, policies, lengths, seed, options)
+                _size(
+                    instance,
+                    demand=demanded,
+                    percentiles=percentiles,
+                    promises=promises,
+                    policies=names,
+                    lengths=lengths,
+                    seed=seed,
+                    inputs=inputs,
+                    options=options,
+                )
             )
         if out is not None:
             _write(results[-1], out)
@@ -113,33 +143,14 @@ def _scaled(demand: Any, factor: float) -> Any:
     return demand if factor == 1 else demand.scaled(factor)
 
 
-def _size(
-    instance: Any,
-    demand: Any,
-    percentiles: Any,
-    promises: Any,
-    policies: str | None,
-    lengths: str,
-    seed: int,
-    options: dict[str, Any],
-) -> Any:
+def _size(instance: Any, policies: Sequence[str] | None, **asked: Any) -> Any:
     from gnr.cli.progress import progress_of_steps
     from gnr.validation.studies.sizing import POLICIES
     from gnr.validation.studies.sizing import size as size_instance
 
-    names = POLICIES if policies is None else read_names(policies)
+    names = POLICIES if policies is None else policies
     with progress_of_steps(instance.name) as tell:
-        return size_instance(
-            instance,
-            demand,
-            percentiles,
-            promises,
-            policies=names,
-            lengths=lengths,
-            seed=seed,
-            tell=tell,
-            options=options,
-        )
+        return size_instance(instance, policies=names, tell=tell, **asked)
 
 
 def _write(result: Any, folder: Path) -> None:
