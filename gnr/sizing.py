@@ -112,6 +112,8 @@ class TriedCluster(BaseModel):
     """M; null where every GPU may prefill."""
     seems_to_keep: bool
     """Whether the means keep all promises: no claim."""
+    broken: tuple[str, ...]
+    """Names of the promises that the means break."""
     measured: dict[str, float | None]
     """Every promise as it was measured there, in the unit of its bound."""
 

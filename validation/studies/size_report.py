@@ -178,14 +178,22 @@ def _smaller(smaller: Smaller) -> SmallerCluster:
 
 
 def _tried(tried: Mapping[Size, Evidence]) -> tuple[TriedCluster, ...]:
-    return tuple(
-        TriedCluster(
-            gpus=size.gpus,
-            prefill_gpus=size.prefill_gpus,
-            seems_to_keep=evidence.seems_to_keep,
-            measured={each.name: _mean(each) for each in _promises(evidence, 0.0)},
-        )
-        for size, evidence in sorted(tried.items(), key=lambda each: each[0].gpus)
+    by_size = sorted(tried.items(), key=lambda each: each[0].gpus)
+    return tuple(_tried_cluster(evidence) for _, evidence in by_size)
+
+
+def _tried_cluster(evidence: Evidence) -> TriedCluster:
+    promises = _promises(evidence, 0.0)
+    return TriedCluster(
+        gpus=evidence.size.gpus,
+        prefill_gpus=evidence.size.prefill_gpus,
+        seems_to_keep=evidence.seems_to_keep,
+        broken=tuple(
+            promise.name
+            for promise, bounded in zip(promises, evidence.bounds, strict=True)
+            if not float(bounded.high.mean()) <= bounded.limit
+        ),
+        measured={each.name: _mean(each) for each in promises},
     )
 
 
