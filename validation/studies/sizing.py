@@ -23,6 +23,7 @@ from gnr.validation.studies import size_claims, size_report
 from gnr.validation.studies.first_guess import first_guess
 from gnr.validation.studies.size_bands import band_of
 from gnr.validation.studies.size_claims import Claim
+from gnr.validation.studies.size_ladder import ladder
 from gnr.validation.studies.size_search import Vector, grown, smallest
 from gnr.validation.studies.trials import ABANDONMENT, Evidence, Size, Task, Trial
 
@@ -168,6 +169,7 @@ def _size(task: Task, inputs: Sequence[UncertainInput], tell: Told) -> SizedPoli
     best = None
     if fluid is not None:
         best = smallest(search.keeps, guess, _least(task, fluid))
+    ladder(task, search.keeps, best or guess)
     if best is None:
         return size_report.none_found(task, fluid, sum(guess), search.tried)
     claim = _claimed(task, best, tell)
