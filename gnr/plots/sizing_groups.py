@@ -20,7 +20,7 @@ LANE = 0.36
 LONGEST_NAME = 26
 """Letters of a class in the legend."""
 
-LETTER, ROOM = 0.065, 0.05
+LETTER, ROOM = 0.065, 0.035
 """Inches that a piece has for each letter of its number, and besides."""
 
 
