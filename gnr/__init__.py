@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from gnr._version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from gnr.demand import read_demand as read_demand
     from gnr.errors import InputError as InputError
     from gnr.instance import Instance as Instance
     from gnr.measure.calibration import calibrate as calibrate
@@ -50,6 +51,7 @@ _HOMES = {
     "frontier_map": "gnr.models.promise_map",
     "load": "gnr.reading",
     "prove": "gnr.proofs.proving",
+    "read_demand": "gnr.demand",
     "read_trace": "gnr.measure.traces",
     "replay": "gnr.validation.studies.replaying",
     "simulate": "gnr.validation.studies.simulation",
@@ -73,6 +75,7 @@ __all__ = [
     "frontier_map",
     "load",
     "prove",
+    "read_demand",
     "read_trace",
     "replay",
     "simulate",

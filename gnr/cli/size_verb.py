@@ -91,16 +91,16 @@ def size(
     for source, instance in zip(instances, loaded, strict=True):
         with told_of(source):
             inputs = read_uncertain_inputs(instance, demanded, calibration, fit, uncertain or [])
-            asked.append((source, instance, read_promises(promise or [], instance), inputs))
+            read_promises(promise or [], instance)
+            asked.append((source, instance, inputs))
     results = []
-    for source, instance, (percentiles, promises), inputs in asked:
+    for source, instance, inputs in asked:
         with told_of(source):
             results.append(
                 _size(
                     instance,
                     demand=demanded,
-                    percentiles=percentiles,
-                    promises=promises,
+                    promises=promise or [],
                     policies=names,
                     lengths=lengths,
                     seed=seed,

@@ -15,9 +15,9 @@ SOURCES = sorted(file for folder in FOLDERS for file in (ROOT / folder).rglob("*
 DOMAIN = {
     "arrays", "atomic", "batch_law", "calibration_result", "certificate", "checks", "comparison",
     "convergence", "coverage", "demand", "errors", "exact_factors", "exact_lp", "exact_rates",
-    "fit_result", "frontier_result", "instance", "instance_text", "network", "outward", "overrides",
-    "plan", "provenance", "rates", "reading", "replay_result", "request_trace", "result",
-    "router_export", "schema_errors", "simulation", "slis", "survey", "sweep_result", "varying",
+    "fit_result", "frontier_result", "instance", "instance_text", "latency_promise", "network",
+    "outward", "overrides", "plan", "provenance", "rates", "reading", "replay_result", "request_trace", "result",
+    "router_export", "schema_errors", "simulation", "size_band", "sizing", "slis", "survey", "sweep_result", "varying",
     "verdicts", "_version",
 }  # fmt: skip
 """The domain modules of `gnr/`; the others are ways in."""
@@ -86,6 +86,7 @@ SUMMARIES = {
     "gnr.sweep_result": "gnr.sweep_summary",
     "gnr.calibration_result": "gnr.calibration_summary",
     "gnr.replay_result": "gnr.replay_summary",
+    "gnr.sizing": "gnr.sizing_summary",
     "gnr.verdicts": "gnr.proof_summary",
     "gnr.coverage": "gnr.proof_summary",
 }

@@ -15,7 +15,7 @@ from gnr.validation.policies import find_policy
 from gnr.validation.statistics import Verdict
 from gnr.validation.studies import size_claims
 from gnr.validation.studies.sizing import size
-from gnr.validation.studies.trials import Size, Task, Trial
+from gnr.validation.studies.trials import CLAIM, Size, Task, Trial
 
 LOAD = RATE * PREFILL
 
@@ -56,8 +56,7 @@ def leaving(servers: int, patience_rate: float) -> float:
 def sized(patience_rate: float, promise: str, policy: str) -> tuple[int, int]:
     """Return the first guess and the size found of the GPUs that prefill."""
     instance = one_station(patience_rate)
-    percentiles, promises = read_promises([promise], instance)
-    (found,) = size(instance, demand(), percentiles, promises, policies=[policy]).policies
+    (found,) = size(instance, demand(), [promise], policies=[policy]).policies
     assert found.status == "found"
     assert found.gpus is not None
     assert found.smaller is not None
@@ -89,5 +88,5 @@ def test_a_server_too_few_is_not_claimed_to_be_enough(servers: int, verdict: Ver
     task = Task(
         demand().instance_for(instance, 1), find_policy("fcfs-immediate"), percentiles, promises
     )
-    trial = Trial(task, Size(servers), size_claims.REQUESTS, size_claims.SEEN)
+    trial = Trial(task, Size(servers), CLAIM)
     assert size_claims.keeps(trial, 0.05).verdict is verdict

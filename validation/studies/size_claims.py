@@ -19,12 +19,6 @@ from gnr.validation.studies.trials import Evidence, Side, Size, Task, Trial
 LOOKS = (16, 32, 64, 128)
 """Replications at which a decision is tried."""
 
-REQUESTS = 100_000.0
-"""Requests that arrive in each of them, at least."""
-
-SEEN = 1024
-"""First replication that the search never sees."""
-
 ATTEMPTS = 6
 """Sizes that are tried before the claim is given up."""
 

@@ -10,7 +10,7 @@ from gnr.checks import warnings_for
 from gnr.demand import Demand
 from gnr.errors import InputError, NoOptimumError, Problem
 from gnr.instance import Instance, Sli
-from gnr.latency_promise import LatencyPromise
+from gnr.latency_promise import read_promises
 from gnr.models.fewest_gpus import FluidSize, fewest_gpus
 from gnr.provenance import record
 from gnr.size_band import UncertainInput
@@ -20,12 +20,13 @@ from gnr.validation.policies import find_policy
 from gnr.validation.sequential import ALPHA
 from gnr.validation.statistics import Verdict
 from gnr.validation.studies import size_claims, size_report
+from gnr.validation.studies.cluster import MOST_SINGLE_GPUS
 from gnr.validation.studies.first_guess import first_guess
 from gnr.validation.studies.size_bands import band_of
 from gnr.validation.studies.size_claims import Claim
 from gnr.validation.studies.size_ladder import ladder
 from gnr.validation.studies.size_search import Vector, grown, smallest
-from gnr.validation.studies.trials import ABANDONMENT, Evidence, Size, Task, Trial
+from gnr.validation.studies.trials import ABANDONMENT, CLAIM, Evidence, Size, Task, Trial, glance
 
 POLICIES = ("gate-and-route", "disaggregated", "price-index-fill")
 """Ways to run a cluster that are sized unless others are named: a partition with mixed GPUs, one
@@ -37,12 +38,6 @@ LEAVING = 0.01
 SMALLER = 0.95
 """The smaller cluster that should fail, as a share of n."""
 
-PILOT = 8
-"""Replications of each size in the search."""
-
-PILOT_REQUESTS = 50_000.0
-"""Requests that arrive in each of them, at least."""
-
 GROWTH = 0.01
 """By how much a size grows that was not shown to keep its promises."""
 
@@ -53,8 +48,7 @@ Told = Callable[[str], None]
 def size(
     instance: Instance,
     demand: Demand,
-    percentiles: Sequence[LatencyPromise] = (),
-    promises: Sequence[Sli] = (),
+    promises: Sequence[str] = (),
     *,
     policies: Sequence[str] = POLICIES,
     lengths: str = "exponential",
@@ -71,11 +65,9 @@ def size(
         GPU, classes and prices. Its own arrival rates do not matter; its promises are kept too.
     demand
         Requests/s of each of its classes.
-    percentiles
-        Promises on percentiles of single requests.
     promises
-        Promises that the linear programs know. Where none is about who leaves, at most 1 % of the
-        arrivals may.
+        Promises as they are typed, ``p99_ttft=500ms``; see `gnr.latency_promise.read_promises`.
+        Where none is about who leaves, at most 1 % of the arrivals may.
     policies
         Ways to run the cluster.
     lengths, seed
@@ -90,7 +82,8 @@ def size(
     Raises
     ------
     InputError
-        If demand and instance do not fit, a policy is unknown, or a promise cannot be sized.
+        If demand and instance do not fit, a policy is unknown, or a promise cannot be read or
+        sized.
     """
     started = time.perf_counter()
     if not policies:
@@ -98,9 +91,10 @@ def size(
         raise InputError([Problem("policies-missing", "--policies", "", "names none", remedy)])
     read_law(lengths, instance)
     demanded = demand.instance_for(instance, 1).model_copy(update={"slis": ()})
-    promises, warnings = _all_promises(instance, promises)
+    percentiles, stated = read_promises(promises, instance)
+    all_promises, warnings = _all_promises(instance, stated)
     tasks = [
-        Task(demanded, find_policy(name), tuple(percentiles), promises, lengths, seed)
+        Task(demanded, find_policy(name), percentiles, all_promises, lengths, seed)
         for name in policies
     ]
     found, complete = _until_interrupted(tasks, inputs, tell)
@@ -114,8 +108,8 @@ def size(
             DemandedClass(name=each.name, requests_per_second=each.arrival_rate)
             for each in demanded.classes
         ),
-        percentiles=tuple(percentiles),
-        promises=tuple(each.label for each in promises),
+        percentiles=percentiles,
+        promises=tuple(each.label for each in all_promises),
         lengths=lengths,
         seed=seed,
         replica_gpus=instance.gpu.replica_gpus,
@@ -165,6 +159,10 @@ def _size(task: Task, inputs: Sequence[UncertainInput], tell: Told) -> SizedPoli
     name = task.policy.name
     fluid = fewest_gpus(task.demanded, task.promises, disaggregated=task.policy.disaggregated)
     guess = first_guess(task, fluid)
+    if sum(guess) > MOST_SINGLE_GPUS:
+        message = f"asks for about {sum(guess):,} GPUs; {MOST_SINGLE_GPUS:,} can be simulated"
+        remedy = "size a tenth of it with --scale 0.1: ten times its size is enough for all"
+        raise InputError([Problem("demand-range", "--demand", "", message, remedy)])
     search = _Search(task, tell)
     best = None
     if fluid is not None:
@@ -205,9 +203,11 @@ class _Search:
 
     def _looked_at(self, vector: Vector) -> bool:
         size = size_of(vector)
+        if size.gpus > MOST_SINGLE_GPUS:
+            return False
         self._tell(f"{self._task.policy.name}: trying {words(size)}")
         try:
-            evidence = Trial(self._task, size, PILOT_REQUESTS, 0).run(PILOT)
+            evidence = glance(self._task, size)
         except NoOptimumError:  # no steady state with so few
             return False
         self.tried[size] = evidence
@@ -237,7 +237,7 @@ def _claimed(task: Task, vector: Vector, tell: Told) -> Claim:
     for attempt in range(1, size_claims.ATTEMPTS + 1):
         size = size_of(vector)
         tell(f"{task.policy.name}: do {words(size)} keep all promises?")
-        trial = Trial(task, size, size_claims.REQUESTS, size_claims.SEEN)
+        trial = Trial(task, size, CLAIM)
         claim = size_claims.keeps(trial, size_claims.level_of(attempt))
         if claim.verdict is Verdict.YES:
             break
@@ -255,7 +255,7 @@ def _smaller(task: Task, fluid: FluidSize | None, found: Size) -> size_report.Sm
     if fluid is not None and gpus < fluid.gpus * (1 - 1e-9):
         return size_report.Smaller(gpus, Verdict.YES, size_report.BY_THE_PROGRAM, ())
     if found.prefill_gpus is None:
-        trial = Trial(task, Size(gpus), size_claims.REQUESTS, size_claims.SEEN)
+        trial = Trial(task, Size(gpus), CLAIM)
         claim = size_claims.fails(trial)
         return size_report.Smaller(gpus, _opposite(claim), size_report.BY_SIMULATION, (claim,))
     if task.policy.decodes_first:
@@ -264,9 +264,7 @@ def _smaller(task: Task, fluid: FluidSize | None, found: Size) -> size_report.Sm
     if not sides:
         return size_report.Smaller(gpus, Verdict.YES, size_report.NOBODY_SERVED, ())
     claims = tuple(
-        size_claims.fails_on_a_side(
-            Trial(task, size, size_claims.REQUESTS, size_claims.SEEN), side, ALPHA / len(sides)
-        )
+        size_claims.fails_on_a_side(Trial(task, size, CLAIM), side, ALPHA / len(sides))
         for size, side in sides
     )
     both = all(claim.verdict is Verdict.NO for claim in claims)
@@ -279,7 +277,7 @@ def _weakest_split(task: Task, found: Size, gpus: int) -> int:
 
     def weakness(prefill: int) -> float:
         margins = (
-            size_claims.margin(Trial(task, size, PILOT_REQUESTS, 0).run(PILOT).on_side(side))
+            size_claims.margin(glance(task, size).on_side(side))
             for size, side in size_claims.weak_sides(task, gpus, prefill)
         )
         return min(margins, default=np.inf)

@@ -20,8 +20,8 @@ from gnr.validation.policies.layouts import whole_cluster
 from gnr.validation.policies.policy import Policy
 from gnr.validation.replications import (
     HORIZON_CONSTANTS,
+    WARMUP_CONSTANTS,
     Windows,
-    default_warmup,
     replicate,
 )
 from gnr.validation.sequential import Bounded
@@ -130,6 +130,36 @@ def at_size(demanded: Instance, gpus: float) -> Instance:
     return demanded.model_copy(update={"classes": classes})
 
 
+@dataclass(frozen=True)
+class Effort:
+    """How long and with which random numbers a cluster is tried.
+
+    Attributes
+    ----------
+    first
+        Number of the first replication; efforts that are far apart share no random numbers.
+    requests
+        Requests that arrive in the window of a replication, at least.
+    warmup, horizon
+        Time thrown away, and kept at least, in slowest time constants.
+    """
+
+    first: int
+    requests: float
+    warmup: float
+    horizon: float
+
+
+GLANCE = Effort(first=0, requests=50_000.0, warmup=4.0, horizon=3.0)
+"""What the search takes of each size."""
+
+CLAIM = Effort(first=1024, requests=100_000.0, warmup=WARMUP_CONSTANTS, horizon=HORIZON_CONSTANTS)
+"""What a claim rests on: runs that the search has never seen."""
+
+GLANCES = 8
+"""Replications of a glance."""
+
+
 class Trial:
     """A cluster of one size, with as many replications as were asked for so far.
 
@@ -139,15 +169,13 @@ class Trial:
         What is sized.
     size
         The cluster.
-    requests
-        Requests that arrive in the window of a replication, at least.
-    first
-        Number of the first replication; disjoint ranges are independent.
+    effort
+        How it is tried.
     """
 
-    def __init__(self, task: Task, size: Size, requests: float, first: int) -> None:
+    def __init__(self, task: Task, size: Size, effort: Effort) -> None:
         self.task, self.size = task, size
-        self._first, self._requests = first, requests
+        self._effort = effort
         self._windows: Windows | None = None
 
     @cached_property
@@ -169,18 +197,23 @@ class Trial:
         return Evidence(self.task, self.size, self._windows, measures)
 
     def _replicate(self, done: int, lanes: int) -> Windows:
-        chain = self._cluster.chain
-        constants = HORIZON_CONSTANTS * slowest_time_constant(chain)
+        chain, effort = self._cluster.chain, self._effort
+        constant = slowest_time_constant(chain)
         return replicate(
             chain,
             digest=self.task.instance(self.size.gpus).sha256(),
             seed=self.task.seed,
             replications=lanes,
-            first=self._first + done,
-            warmup=default_warmup(chain),
-            horizon=max(constants, self._requests / self.task.total_rate),
+            first=effort.first + done,
+            warmup=effort.warmup * constant,
+            horizon=max(effort.horizon * constant, effort.requests / self.task.total_rate),
             engine=self._cluster.engine_maker(),
         )
+
+
+def glance(task: Task, size: Size) -> "Evidence":
+    """Return what a few replications show of a cluster."""
+    return Trial(task, size, GLANCE).run(GLANCES)
 
 
 @dataclass(frozen=True)
