@@ -94,6 +94,7 @@ def replicate(
     horizon: float,
     engine: EngineMaker,
     first: int = 0,
+    common: bool = False,
     progress: Progress | None = None,
 ) -> Windows:
     """Simulate independent replications, every second one from an empty cluster.
@@ -111,6 +112,8 @@ def replicate(
         Simulated time that is thrown away and that is kept, s.
     engine
         From `gnr.validation.engines.find_engine`.
+    common
+        Whether clusters of all sizes meet the same random numbers.
     progress
         Told the number of events now and then.
 
@@ -124,7 +127,7 @@ def replicate(
     start = np.where(
         started_empty, empty_cluster(chain)[..., None], fluid_point(chain)[..., None]
     ).astype(float)
-    seeds = lane_seeds(digest, chain.gpus, seed, replications, first)
+    seeds = lane_seeds(digest, 0 if common else chain.gpus, seed, replications, first)
     lanes = engine([chain] * replications, start, seeds)
     lanes.advance(np.full(replications, warmup), progress)
     warm = latest = lanes.snapshot()

@@ -150,7 +150,7 @@ class Effort:
     horizon: float
 
 
-GLANCE = Effort(first=0, requests=50_000.0, warmup=4.0, horizon=3.0)
+GLANCE = Effort(first=0, requests=50_000.0, warmup=4.0, horizon=6.0)
 """What the search takes of each size."""
 
 CLAIM = Effort(first=1024, requests=100_000.0, warmup=WARMUP_CONSTANTS, horizon=HORIZON_CONSTANTS)
@@ -162,6 +162,8 @@ GLANCES = 8
 
 class Trial:
     """A cluster of one size, with as many replications as were asked for so far.
+
+    Clusters of all sizes meet the same requests, so that one more GPU shows.
 
     Parameters
     ----------
@@ -201,7 +203,8 @@ class Trial:
         constant = slowest_time_constant(chain)
         return replicate(
             chain,
-            digest=self.task.instance(self.size.gpus).sha256(),
+            digest=self.task.demanded.sha256(),
+            common=True,
             seed=self.task.seed,
             replications=lanes,
             first=effort.first + done,
