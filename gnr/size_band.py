@@ -120,8 +120,8 @@ class SizeBand(BaseModel):
 
     gpus: int
     """n for the inputs as they stand."""
-    low: int
-    """2.5 % point of n, rounded down."""
+    low: int | None
+    """2.5 % point of n, rounded down; null if no number of GPUs keeps the promises even there."""
     high: int | None
     """97.5 % point of n, rounded up; null if no number of GPUs keeps the promises there."""
     width: float | None
@@ -162,14 +162,15 @@ class SizeBand(BaseModel):
 
     @property
     def _range_in_words(self) -> str:
-        if self.high is None:
+        if self.high is not None:
             return (
-                f"{self.gpus:,} GPUs; with uncertain inputs {self.low:,} or more, and with "
-                f"probability {self.unkeepable:.1%} no number of them keeps the promises."
+                f"{self.gpus:,} GPUs; with uncertain inputs {self.low:,} to {self.high:,}, with "
+                f"{CONFIDENCE:.0%} probability."
             )
+        more = "" if self.low is None else f" {self.low:,} or more, and"
         return (
-            f"{self.gpus:,} GPUs; with uncertain inputs {self.low:,} to {self.high:,}, with "
-            f"{CONFIDENCE:.0%} probability."
+            f"{self.gpus:,} GPUs; with uncertain inputs{more} with probability "
+            f"{self.unkeepable:.1%} no number of them keeps the promises."
         )
 
     @property
@@ -177,8 +178,7 @@ class SizeBand(BaseModel):
         first = self.first
         if first is None:
             return "No single input would make the range smaller."
-        if self.width is None:
-            without = f"{first.unkeepable_without:.1%}"
-            return f"Knowing {first.in_words} exactly would help most: that leaves {without}."
-        vanishing = f"{first.vanishing:.0%} of the range away"
-        return f"Knowing {first.in_words} exactly would take most, {vanishing}."
+        known = f"Knowing {first.in_words} exactly would"
+        if first.vanishing is None:
+            return f"{known} help most: it leaves a probability of {first.unkeepable_without:.1%}."
+        return f"{known} shrink the range most, by {first.vanishing:.0%}."

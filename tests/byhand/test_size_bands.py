@@ -1,7 +1,7 @@
 """Ranges of n that can be worked out on paper.
 
 `one_station` is a queue whose servers are GPUs. With very many of them n is in proportion to their
-load, so that a factor of the load is a factor of n, and lognormal factors multiply to lognormal ones.
+load: a factor of the load is a factor of n, and products of lognormal factors are lognormal.
 """
 
 import math
@@ -60,7 +60,7 @@ def test_the_range_of_one_input_is_the_range_of_n(quantity: str, policy: str) ->
 
 
 def test_two_inputs_multiply_and_what_they_take_does_not_add_up() -> None:
-    """Variances of the logarithms add: the factor is 1.1 to the root of 2, and 1.1 with one known."""
+    """Variances of logarithms add: the factor is 1.1 to the root of 2, and 1.1 with one known."""
     found = band("abandonment_fraction=2%", uncertain("demand", 0.1), uncertain("mixed_time", 0.1))
     both = 1.1 ** math.sqrt(2)
     assert found.low == pytest.approx(MANY / both, rel=2 * TOLERANCE)
@@ -84,7 +84,7 @@ def test_the_wider_input_comes_first_and_is_named_in_words() -> None:
         "prompt_tokens:only",
         "output_tokens:only",
     ]
-    assert "the demand of all classes exactly would take most" in found.in_words
+    assert "the demand of all classes exactly would shrink the range most" in found.in_words
     assert found.inputs[-1].vanishing == pytest.approx(0, abs=TOLERANCE)
 
 
@@ -98,6 +98,7 @@ def test_where_a_single_request_takes_too_long_no_number_of_gpus_helps() -> None
     assert found.unkeepable == pytest.approx(beyond, abs=2e-4)
     assert found.high is None
     assert found.width is None
+    assert found.low is not None
     assert found.low < MANY
     assert found.first is not None
     assert found.first.name == "mixed_time"
@@ -111,3 +112,11 @@ def test_a_promise_that_this_model_cannot_keep_as_it_is_does_not_count() -> None
     found = band("p99_ttft=4s abandonment_fraction=2%", uncertain("demand", 0.1))
     assert found.unkeepable == 0
     assert found.high == pytest.approx(MANY * 1.1, rel=TOLERANCE)
+
+
+def test_a_promise_at_its_edge_is_beyond_keeping_for_half_of_the_draws() -> None:
+    """At 4.606 s, a hair more than ln 100, any slower iteration is too slow."""
+    found = band("p99_ttft=4.606s abandonment_fraction=2%", uncertain("mixed_time", 0.2))
+    assert found.unkeepable == pytest.approx(0.5, abs=0.01)
+    assert found.low is not None
+    assert found.high is None

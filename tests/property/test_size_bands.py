@@ -60,6 +60,7 @@ def test_more_uncertainty_never_narrows_the_range() -> None:
 
 def test_what_was_found_is_in_the_range_and_known_inputs_narrow_it() -> None:
     found = band(inputs())
+    assert found.low is not None
     assert found.high is not None
     assert found.low <= found.gpus <= found.high
     for each in found.inputs:

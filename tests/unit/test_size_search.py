@@ -27,7 +27,7 @@ def test_two_stations_in_a_row_are_found_apart() -> None:
 
 
 def test_what_is_found_cannot_do_with_less_of_either() -> None:
-    """Stations that help each other: 3 M + 2 S >= 600 and M >= 50."""
+    """Stations that help each other: 3 M + 2 S >= 600 and M >= 50; the fewest are 200 and 0."""
 
     def keeps(vector: Vector) -> bool:
         return 3 * vector[0] + 2 * vector[1] >= 600 and vector[0] >= 50
@@ -37,6 +37,16 @@ def test_what_is_found_cannot_do_with_less_of_either() -> None:
     assert keeps(found)
     assert not keeps((found[0] - 1, found[1]))
     assert not keeps((found[0], found[1] - 1))
+
+
+@pytest.mark.parametrize("guess", [(50, 50), (80, 30), (40, 80), (60, 60)])
+def test_a_budget_that_two_stations_share_is_split_wherever_the_search_begins(
+    guess: Vector,
+) -> None:
+    """1/M + 1/S <= 1/20: M = S = 40 are the fewest; what is spent on one lacks the other."""
+    found = smallest(lambda v: 20 / v[0] + 20 / v[1] <= 1.0, guess, (1, 1))
+    assert found is not None
+    assert sum(found) <= 81
 
 
 def test_below_the_least_nothing_is_tried() -> None:

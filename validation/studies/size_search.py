@@ -13,6 +13,9 @@ Vector = tuple[int, ...]
 GROWTH = 1.06
 """By how much a cluster grows while it is too small."""
 
+EXCHANGED = 0.03
+"""Share by which one component grows to see whether another can shrink by more."""
+
 LARGEST = 16.0
 """Times the first guess at which the search for a cluster that is large enough gives up."""
 
@@ -22,7 +25,8 @@ Keeps = Callable[[Vector], bool]
 def smallest(keeps: Keeps, guess: Vector, least: Vector) -> Vector | None:
     """Return the smallest vector found that keeps the promises; None if none does up to 16 guesses.
 
-    No component of it can be made smaller by itself.
+    No component of it can be made smaller by itself, nor by as much or more than some more of the
+    other are: promises that depend on both sides may be kept by either.
 
     Parameters
     ----------
@@ -36,10 +40,12 @@ def smallest(keeps: Keeps, guess: Vector, least: Vector) -> Vector | None:
     large = _large_enough(keeps, tuple(max(pair) for pair in zip(guess, least, strict=True)))
     if large is None:
         return None
-    found = large
-    for part in range(len(found)):
-        found = _reduced(keeps, found, part, least[part])
-    return found
+    found: Vector | None = large
+    while found is not None:
+        for part in range(len(found)):
+            found = _reduced(keeps, found, part, least[part])
+        best, found = found, _exchanged(keeps, found, least)
+    return best
 
 
 def grown(vector: Vector, share: float) -> Vector:
@@ -55,6 +61,19 @@ def _large_enough(keeps: Keeps, guess: Vector) -> Vector | None:
             return None
         found, step = grown(found, step), 2 * step
     return found
+
+
+def _exchanged(keeps: Keeps, found: Vector, least: Vector) -> Vector | None:
+    """Return a smaller vector with somewhat more of one component; None if none is found."""
+    for part in range(len(found)):
+        more = max(1, round(found[part] * EXCHANGED))
+        larger = (*found[:part], found[part] + more, *found[part + 1 :])
+        for other in range(len(found)):
+            if other != part:
+                changed = _reduced(keeps, larger, other, least[other])
+                if sum(changed) < sum(found):
+                    return changed
+    return None
 
 
 def _reduced(keeps: Keeps, found: Vector, part: int, least: int) -> Vector:
