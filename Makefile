@@ -36,6 +36,8 @@ demo: $(STAMP)
 	$(BIN)/gnr calibrate $(SAMPLES)/iteration-times.csv --for build/demo/requests.toml --out build/demo
 	$(BIN)/gnr replay $(SAMPLES)/requests.csv build/demo/requests.calibrated.toml --gpus 8 \
 	  --law build/demo/requests.calibration.json --kv-tokens 60000 --out build/demo
+	$(BIN)/gnr size build/demo/requests.calibrated.toml --demand build/demo/requests.demand.csv \
+	  --scale 20 --promise p95_ttft=1s --promise p95_tpot=20ms --out build/demo
 	$(BIN)/gnr simulate two-class --gpus 500 --fidelity pooled --out build/demo
 	$(BIN)/gnr compare two-class --policies gate-and-route,fcfs-immediate,price-index-fill \
 	  --gpus 20,100 --replications 8 --out build/demo

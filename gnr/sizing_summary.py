@@ -13,6 +13,9 @@ from gnr.sizing import KeptPromise, SizedPolicy, Sizing
 MOST_CLASSES = 12
 """Classes shown; the rest is in the JSON."""
 
+NOTHING = 1e-9
+"""Share of a mean below which a half-width is rounding."""
+
 MILLISECONDS = 0.2
 """Times shorter than this, s, are told in ms."""
 
@@ -136,6 +139,7 @@ def _measured(each: KeptPromise) -> str:
     if each.measured is None:
         return "–"
     mean, half = each.measured.mean, each.measured.half_width
+    half = half if half > NOTHING * abs(mean) else 0.0
     return f"{_amount(mean, each.unit)} ±{_amount(half, each.unit, like=mean)}"
 
 
