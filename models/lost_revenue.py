@@ -1,5 +1,8 @@
 """Where the revenue of measured averages falls short of the optimum (eq. D11)."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 import numpy as np
 
 from gnr.arrays import Floats
@@ -7,6 +10,18 @@ from gnr.models.point import Multipliers, Point, RevenueWeights, lost_revenue
 from gnr.models.steady_state import PROGRAMS
 from gnr.rates import Rates, rates_of
 from gnr.result import Solution
+
+LOSSES: Mapping[str, str] = MappingProxyType(
+    {
+        "idle_prefill": "GPUs that could prefill and do not",
+        "idle_mixed_decode": "idle slots on mixed GPUs",
+        "idle_solo_decode": "idle slots on solo GPUs",
+        "prefill_queue": "requests that leave before prefill",
+        "decode_queue": "requests that leave before decode",
+        "shunned_work": "work on classes that the optimum turns away",
+    }
+)
+"""The terms of (D11) in words."""
 
 
 def multipliers_of(solution: Solution) -> Multipliers:

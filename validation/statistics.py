@@ -310,6 +310,18 @@ def p_value(samples: ArrayLike) -> float:
     return float(2 * special.stdtr(len(values) - 1, -abs(mean) / error))
 
 
+def sign_test(differences: ArrayLike) -> float:
+    """Return the p-value that a difference is as likely above 0 as below, exact and two-sided.
+
+    The sample has shape ``(replications,)``; zeros say nothing and are left out. It asks nothing
+    of the law of the differences, which may be as skewed as it likes. Raises ValueError where
+    `interval` does.
+    """
+    values = _sample(differences)
+    above, below = int((values > 0).sum()), int((values < 0).sum())
+    return min(1.0, 2 * float(special.bdtr(min(above, below), above + below, 0.5)))
+
+
 def _two_tests(
     difference: float, standard_error: float, degrees: float, delta: float, alpha: float
 ) -> Verdict:

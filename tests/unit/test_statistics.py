@@ -26,6 +26,7 @@ from gnr.validation.statistics import (
     paired_difference,
     replications_needed,
     same_mean,
+    sign_test,
     t_interval,
     two_stage_interval,
 )
@@ -313,3 +314,12 @@ def test_any_false_claim_is_as_rare_as_it_says(decide: Callable[..., Any], right
     """Planted fault: every interval at its own 0.95."""
     trials = 2000
     assert not_more_often_than(false_claims(decide, trials), trials, 0.05) is right
+
+
+def test_the_sign_test_counts_and_asks_nothing_of_the_size_of_a_difference() -> None:
+    assert sign_test([1, 2, 3, 1e9, 5, 6]) == pytest.approx(2 / 64)
+    assert sign_test([-1, -2, -3, -4, -5, 0, 0]) == pytest.approx(2 / 32)
+    assert sign_test([1, 1, 1, 1, -1]) == pytest.approx(2 * (1 + 5) / 32)
+    assert sign_test([1, -1]) == sign_test([0.0, 0.0]) == 1.0
+    with pytest.raises(ValueError, match="finite"):
+        sign_test([1.0, float("nan")])
