@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from gnr.arrays import Flags, Floats
 from gnr.errors import InputError, Problem
 from gnr.rates import Rates
+from gnr.recommendation import Recommendation
 from gnr.schema_errors import show
 
 ROUNDING = 1e-9
@@ -90,6 +91,9 @@ class Plan(BaseModel):
     classes: tuple[ClassPlan, ...]
     warnings: tuple[str, ...]
     """Where whole GPUs cannot follow the plan."""
+    recommendation: Recommendation | None = None
+    """Which policy to run, and why; null unless asked for, and for a disaggregated plan, which one
+    policy alone follows."""
 
 
 class Occupancy(BaseModel):

@@ -14,6 +14,7 @@ from gnr.instance import SCHEMA_VERSION, Instance
 from gnr.plan import Occupancy, Plan, make_plan
 from gnr.provenance import Provenance
 from gnr.rates import rates_of
+from gnr.recommendation import Recommendation
 from gnr.slis import mean_tpot
 
 _FROZEN = ConfigDict(frozen=True, use_attribute_docstrings=True)
@@ -278,9 +279,10 @@ class Solution(BaseModel):
         ]
         return min((cap for cap in caps if cap is not None), default=None)
 
-    def with_plan(self, gpus: int) -> "Solution":
-        """Return the same solution with the plan for `gpus` GPUs in it."""
-        return self.model_copy(update={"plan_for_gpus": self.plan(gpus)})
+    def with_plan(self, gpus: int, recommendation: Recommendation | None = None) -> "Solution":
+        """Return the same solution with the plan for `gpus` GPUs, and a recommendation, in it."""
+        plan = self.plan(gpus).model_copy(update={"recommendation": recommendation})
+        return self.model_copy(update={"plan_for_gpus": plan})
 
     def with_certificate(self, certificate: Certificate) -> "Solution":
         """Return the same solution with a certificate in it."""

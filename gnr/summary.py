@@ -80,6 +80,7 @@ def summarize(solution: Solution) -> Any:
         parts.append(Text(f"And {len(found) - MOST_KINKS} more kinks (see --json)."))
     if solution.plan_for_gpus is not None:
         parts.extend(_plan_parts(solution.plan_for_gpus))
+        parts.extend(_recommendation_parts(solution.plan_for_gpus))
     return Group(*parts, *_certificate_parts(solution))
 
 
@@ -274,3 +275,20 @@ def _plan_parts(plan: Plan) -> list[Any]:
         "weights: shares of a freed decode slot; rank: who goes first by price, level at the last."
     )
     return [line, table, legend]
+
+
+CLEAR = {
+    "yes": "clearly best of those simulated",
+    "no": "but nothing is clearly best",
+    "undecided": "but whether it is best is undecided",
+}
+"""Whether a policy is clearly best, in words."""
+
+
+def _recommendation_parts(plan: Plan) -> list[Any]:
+    """Return which policy to run, and why, as one paragraph."""
+    advice = plan.recommendation
+    if advice is None:
+        return []
+    policy = f"Policy to run: {advice.policy}, {CLEAR[advice.clear]}."
+    return [Text(" ".join([policy, *advice.why]))]

@@ -37,13 +37,13 @@ TITLES: Mapping[Kind, str] = MappingProxyType(
 def kind_of(solution: Solution) -> Kind:
     r"""Return the kind of an instance that has an optimum; the first that fits, in this order.
 
-    With promises or penalties the promise tells. A plan that serves everybody comes next. Under
-    separate pricing it is told apart whether :math:`c_pC>c_d(\kappa B-(B-1))` (THEORY 12); where
-    :math:`\kappa<(B-1)/B` the theory ends (Proposition 3.2). Else the plan tells: how many classes
-    it serves in part, and which share of the GPUs it mixes.
+    With penalties, or promises that cost something, they tell. A plan that serves everybody comes
+    next. Under separate pricing it is asked whether :math:`c_pC>c_d(\kappa B-(B-1))` (THEORY 12);
+    where :math:`\kappa<(B-1)/B` the theory ends (Proposition 3.2). Else the plan tells: how many
+    classes it serves in part, and which share of the GPUs it mixes.
     """
-    instance, rates = solution.instance, rates_of(solution.instance)
-    if instance.slis:
+    rates = rates_of(solution.instance)
+    if any(each.bound is None or each.price != 0 for each in solution.promises):
         return _promised_kind(solution)
     if serves_everybody(solution):
         return "light"

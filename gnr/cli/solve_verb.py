@@ -49,6 +49,7 @@ def solve(
     ] = False,
 ) -> int:
     """Find the optimal mix of prefill and decode, its prices, and the plan for n GPUs."""
+    from gnr.models.recommending import recommend
     from gnr.models.steady_state import solve as solve_instance
 
     loaded = load_all(instances, set_ or [])
@@ -65,7 +66,7 @@ def solve(
                 options=options,
             )
         if gpus is not None and solution.status == "optimal":
-            solution = solution.with_plan(gpus)
+            solution = solution.with_plan(gpus, recommend(solution, gpus))
         if certify:
             with told_of(source):
                 solution = certified(solution, set_ or [])
