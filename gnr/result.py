@@ -279,9 +279,21 @@ class Solution(BaseModel):
         ]
         return min((cap for cap in caps if cap is not None), default=None)
 
-    def with_plan(self, gpus: int, recommendation: Recommendation | None = None) -> "Solution":
-        """Return the same solution with the plan for `gpus` GPUs, and a recommendation, in it."""
-        plan = self.plan(gpus).model_copy(update={"recommendation": recommendation})
+    def with_plan(self, gpus: int) -> "Solution":
+        """Return the same solution with the plan for `gpus` GPUs in it."""
+        return self.model_copy(update={"plan_for_gpus": self.plan(gpus)})
+
+    def with_recommendation(self, recommendation: Recommendation | None) -> "Solution":
+        """Return the same solution with a recommendation in its plan.
+
+        Raises
+        ------
+        ValueError
+            If there is no plan in it.
+        """
+        if self.plan_for_gpus is None:
+            raise ValueError(f"{self.instance.name}: no plan to recommend a policy for")
+        plan = self.plan_for_gpus.model_copy(update={"recommendation": recommendation})
         return self.model_copy(update={"plan_for_gpus": plan})
 
     def with_certificate(self, certificate: Certificate) -> "Solution":

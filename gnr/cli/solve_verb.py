@@ -66,7 +66,8 @@ def solve(
                 options=options,
             )
         if gpus is not None and solution.status == "optimal":
-            solution = solution.with_plan(gpus, recommend(solution, gpus))
+            solution = solution.with_plan(gpus)
+            solution = solution.with_recommendation(recommend(solution, gpus))
         if certify:
             with told_of(source):
                 solution = certified(solution, set_ or [])

@@ -261,3 +261,5 @@ def test_without_an_optimum_there_is_nothing_to_recommend() -> None:
     assert solution.status == "infeasible"
     with pytest.raises(ValueError, match="no plan"):
         recommend(solution, 100)
+    with pytest.raises(ValueError, match="no plan"):
+        solved().with_recommendation(None)
