@@ -72,7 +72,7 @@ def test_installed_outside_the_checkout_it_solves_by_name(wheel: Path, tmp_path:
     ).stdout
     assert where.startswith(site)
     done = subprocess.run(
-        [python, "-m", "gnr", "solve", "two-class", "--json"],
+        [python, "-m", "gnr", "solve", "two-class", "--gpus", "20", "--json"],
         cwd=tmp_path,
         capture_output=True,
         text=True,
@@ -80,6 +80,7 @@ def test_installed_outside_the_checkout_it_solves_by_name(wheel: Path, tmp_path:
     )
     document = json.loads(done.stdout)
     assert document["revenue_rate"] == pytest.approx(297.7031698642446)
+    assert document["plan"]["recommendation"]["policy"] == "price-index-fill"
     assert document["provenance"]["commit"] is None
     proving = [python, "-m", "gnr", "prove", "M-d", "--json"]
     done = subprocess.run(proving, cwd=tmp_path, capture_output=True, text=True, check=True)
