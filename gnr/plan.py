@@ -57,6 +57,9 @@ class ClassPlan(BaseModel):
     rank: int | None
     """Place in the price-index ranking, 1 first; marginal classes share the last place;
     None if the class is not admitted (section 12)."""
+    prefill_limit: int | None = None
+    """Most requests of the class in prefill at once under backpressure; null where nothing limits
+    them. A plan made for n GPUs may keep prefill slots free of the marginal classes by it."""
 
 
 class Plan(BaseModel):

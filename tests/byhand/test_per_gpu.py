@@ -364,3 +364,29 @@ def test_few_decodes_beside_prefills_and_none_starts_while_one_waits() -> None:
     assert column(cluster, "started") == pytest.approx([0, 0, 1, 2, 3, 6])
     assert column(cluster, "decoding") == pytest.approx([1, 2, 3, 6, 7, 8])
     assert column(cluster, "gpu") == [2, 2, 0, 2, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ("policy", "started", "end"),
+    [
+        ("gate-and-route-backpressure", [0, 1, 2, 3, 5.5], [6, 12, 5.5, 7, 7.5]),
+        ("gate-and-route", [0, 1, 2, 3, 4], [6, 12, 6, 7, 7]),
+    ],
+)
+def test_backpressure_starts_no_prefill_while_a_finished_one_waits(
+    policy: str, started: list[float], end: list[float]
+) -> None:
+    """GPU 0 may prefill, GPU 1 only decodes. At 0: 100 tokens of prompt, outputs 10, 20, 4, 2, 2.
+
+    a decodes on GPU 1 from 1 to 6, b there from 2 to 12, c beside prefills on GPU 0 from 3. d is
+    prefilled from 3 to 4, and all slots are taken: it waits. Under backpressure e waits too; c has
+    a token by 4, alone then: the other three by 5.5. There d takes the slot and e the prefill,
+    to 6.5; d has a token by then and the other by 7, e decodes on GPU 1 from 6.5 to 7.5. Without
+    it e is prefilled from 4 to 5: c ends at 6 (1 token by 4, 1 by 5, 2 by 6), a at 6 too; d
+    and e take the two slots and are done at 7, on either GPU.
+    """
+    cluster = cluster_by_hand(policy, plan_by_hand(2, 1))
+    for output in (10, 20, 4, 2, 2):
+        cluster.arrive(0, 100, output)
+    assert column(cluster, "started") == pytest.approx(started)
+    assert column(cluster, "end") == pytest.approx(end)

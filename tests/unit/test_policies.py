@@ -23,6 +23,7 @@ from gnr.validation.policies.gates import (
     GateIndex,
     capped_price_index_gate,
     limited_occupancy_gate,
+    limited_price_index_gate,
     occupancy_gate,
     price_index_gate,
     priority_gate,
@@ -42,12 +43,13 @@ BOTH = ("gate-and-route", "prioritize-and-route", "sli-aware", "sli-aware-genera
 PER_GPU_ONLY = (
     "fcfs-immediate", "gate-immediate", "gate-prefill-first", "price-index-in-place",
     "price-index-fill", "price-index-capped", "price-index-token-mean", "disaggregated",
+    "gate-and-route-backpressure",
 )  # fmt: skip
 """DESIGN section 2."""
 
 GATES = {
     None, occupancy_gate, limited_occupancy_gate, priority_gate, price_index_gate,
-    capped_price_index_gate,
+    capped_price_index_gate, limited_price_index_gate,
 }  # fmt: skip
 LAYOUTS = {partition, whole_cluster, separate_groups, thinned_partition}
 
@@ -247,6 +249,23 @@ def test_limited_gate_orders_as_the_gate_and_closes_at_the_target() -> None:
     assert order(limited, [1, 1, 0]) == [0]
     assert order(limited, [2, 1, 0]) == []
     assert order(free, [2, 1, 0]) == [0, 1], "the gate without limit conserves work"
+
+
+def test_limited_ranking_orders_as_the_ranking_and_closes_at_the_limit() -> None:
+    """Ranks 1, 2, 2; the last two may have 3 prefills each: where one has, the other goes on."""
+    plan = plan_by_hand(9, 9, (2.0, 4.0, 2.0), (1, 2, 2))
+    limits = (None, 3, 3)
+    classes = [
+        each.model_copy(update={"prefill_limit": limit})
+        for each, limit in zip(plan.classes, limits, strict=True)
+    ]
+    free = limited_price_index_gate(plan)
+    closed = limited_price_index_gate(plan.model_copy(update={"classes": tuple(classes)}))
+    assert order(free, [9, 1, 1]) == order(price_index_gate(plan), [9, 1, 1]) == [0, 1, 2]
+    assert order(free, [9, 8, 3]) == [0, 2, 1]
+    assert order(closed, [9, 2, 2]) == [0, 1, 2]
+    assert order(closed, [9, 3, 2]) == [0, 2]
+    assert order(closed, [9, 3, 3]) == [0]
 
 
 def test_capped_gate_turns_the_order_of_marginal_classes_where_slots_are_few() -> None:

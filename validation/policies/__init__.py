@@ -11,6 +11,7 @@ from gnr.validation.policies import (
     fcfs_immediate,
     fcfs_route,
     gate_and_route,
+    gate_and_route_backpressure,
     gate_immediate,
     gate_prefill_first,
     price_index_capped,
@@ -40,6 +41,7 @@ POLICIES: Mapping[str, Policy] = MappingProxyType(
             price_index_capped,
             price_index_token_mean,
             disaggregated,
+            gate_and_route_backpressure,
         )
     }
 )

@@ -1,6 +1,6 @@
 """Gates: which waiting request is prefilled next."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -75,6 +75,15 @@ def price_index_gate(plan: Plan) -> GateIndex:
         slope=np.where(marginal, 1 / np.where(marginal, target, 1.0), 0.0),
         offset=np.array([np.inf if rank is None else float(rank) for rank in ranks]),
         queue_target=np.zeros(len(ranks)),
+    )
+
+
+def limited_price_index_gate(plan: Plan) -> GateIndex:
+    """Return the ranking, closed for a class while X_i is at its limit, where the plan has one."""
+    limits = [each.prefill_limit for each in plan.classes]
+    return replace(
+        price_index_gate(plan),
+        limit=np.array([np.inf if each is None else float(each) for each in limits]),
     )
 
 

@@ -39,6 +39,8 @@ class Policy:
         Whether a freed slot starts a new prefill in preference to a waiting decode.
     decodes_first
         Whether no prefill starts while a finished one waits for a decode slot.
+    finite_plan
+        Whether its own plan chooses the group size for n GPUs, in the place of rounding n x up.
     pooled
         Whether the pooled chain can follow it: counts by group say all that it looks at.
     """
@@ -54,6 +56,7 @@ class Policy:
     prefill_cap: bool = False
     prefill_first: bool = False
     decodes_first: bool = False
+    finite_plan: bool = False
     pooled: bool = False
 
     def check(self, plan: Plan) -> None:

@@ -21,7 +21,7 @@ from gnr.validation.fluid import (
 from gnr.validation.lanes import lane_seeds, settled
 from gnr.validation.policies import find_policy
 from gnr.validation.replications import expected_events, mean_trajectory
-from gnr.validation.studies.optima import planning_optimum
+from gnr.validation.studies.optima import planning_optimum, policy_plan
 from gnr.validation.studies.setting import Setting
 
 SURGE = ((0.5, 1.0), (1.0, 2.0), (3.0, 1.0))
@@ -84,7 +84,7 @@ class Courses:
 def courses(instance: Instance, *, policy: str, gpus: int, setting: Setting) -> Courses:
     """Return how a cluster comes through a surge and a drain, from the fluid at rest."""
     chosen = find_policy(policy)
-    plan = planning_optimum(instance, chosen).plan(gpus)
+    plan = policy_plan(planning_optimum(instance, chosen), chosen, gpus)
     names = [each.name for each in instance.classes]
     chain = compile_chain(build_network(rates_of(instance), names), plan, chosen)
     digest = instance.sha256()

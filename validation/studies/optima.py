@@ -8,7 +8,10 @@ from typing import Any
 from gnr.errors import InputError, NoOptimumError, Problem
 from gnr.instance import Instance
 from gnr.models.steady_state import solve as solve_program
+from gnr.plan import Plan
+from gnr.rates import rates_of
 from gnr.result import Solution
+from gnr.validation.partition_planning import best_partition
 from gnr.validation.policies.policy import Policy
 from gnr.validation.policies.routers import SOLO_FIRST
 
@@ -129,6 +132,18 @@ def planning_optimum(instance: Instance, policy: Policy) -> Solution:
         with suppress(NoOptimumError):
             return plan(empty_decode_buffer=True)
     return found
+
+
+def policy_plan(solution: Solution, policy: Policy, gpus: int) -> Plan:
+    """Return the plan that `policy` makes for that many GPUs from its optimum.
+
+    A policy that plans for n GPUs chooses the size of its groups; under promises, which bear on
+    them, it rounds as all others do.
+    """
+    plan = solution.plan(gpus)
+    if not policy.finite_plan or plan.promises:
+        return plan
+    return best_partition(rates_of(solution.instance), plan)
 
 
 def _queues(solution: Solution) -> bool:

@@ -10,7 +10,7 @@ from gnr.validation.per_gpu.lengths import read_law
 from gnr.validation.per_gpu.rules import make_rules
 from gnr.validation.policies.layouts import whole_cluster
 from gnr.validation.policies.policy import Policy
-from gnr.validation.studies.optima import planning_optimum
+from gnr.validation.studies.optima import planning_optimum, policy_plan
 from gnr.validation.studies.trace_classes import ClassedTrace
 
 PRIOR = 0.25
@@ -37,7 +37,7 @@ def rules_for(instance: Instance, policy: Policy, gpus: int) -> Rules:
     NoOptimumError
         If there is no plan.
     """
-    plan = planning_optimum(instance, policy).plan(gpus)
+    plan = policy_plan(planning_optimum(instance, policy), policy, gpus)
     policy.check(plan)
     lengths = read_law("exponential", instance)  # no length is drawn in a replay
     return make_rules(rates_of(instance), plan, policy, lengths)

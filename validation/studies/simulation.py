@@ -56,7 +56,7 @@ from gnr.validation.statistics import (
 )
 from gnr.validation.studies.cluster import Cluster, make_cluster
 from gnr.validation.studies.kept import CONFIDENCE, known_mean, measured_promises
-from gnr.validation.studies.optima import planning_optimum, target_optimum
+from gnr.validation.studies.optima import planning_optimum, policy_plan, target_optimum
 from gnr.validation.studies.setting import PER_GPU, Setting
 
 WARMUP_DELTA = 0.005
@@ -181,7 +181,14 @@ class Study:
 
     def plan(self, gpus: int) -> Plan:
         """Return the policy's own plan for that many GPUs."""
-        return self.planned.plan(gpus)
+        if gpus not in self._plans:
+            self._plans[gpus] = policy_plan(self.planned, find_policy(self.policy), gpus)
+        return self._plans[gpus]
+
+    @cached_property
+    def _plans(self) -> dict[int, Plan]:
+        """Plans made so far, by number of GPUs: one for n GPUs may take seconds."""
+        return {}
 
     def fluid_revenue(self, plan: Plan) -> float:
         """Return what the plan's fluid point earns under the accounting, money/s per GPU."""

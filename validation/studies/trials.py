@@ -26,7 +26,7 @@ from gnr.validation.replications import (
 )
 from gnr.validation.sequential import Bounded
 from gnr.validation.studies.cluster import Cluster, make_cluster
-from gnr.validation.studies.optima import planning_optimum
+from gnr.validation.studies.optima import planning_optimum, policy_plan
 from gnr.validation.studies.setting import PER_GPU, Setting
 
 
@@ -115,10 +115,10 @@ class Task:
             If there is no steady state: classes that never leave, and too few GPUs.
         """
         instance = self.instance(size.gpus)
-        plan = planning_optimum(instance, self.policy).plan(size.gpus)
+        optimum = planning_optimum(instance, self.policy)
         if size.prefill_gpus is None:
-            return plan
-        return with_mixed_gpus(plan, size.prefill_gpus, instance.gpu.batch_slots)
+            return policy_plan(optimum, self.policy, size.gpus)
+        return with_mixed_gpus(optimum.plan(size.gpus), size.prefill_gpus, instance.gpu.batch_slots)
 
 
 def at_size(demanded: Instance, gpus: float) -> Instance:
