@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from gnr.result import Solution as Solution
     from gnr.validation.studies.comparison import compare as compare
     from gnr.validation.studies.convergence import converge as converge
+    from gnr.validation.studies.finite_plan import plan_for_size as plan_for_size
     from gnr.validation.studies.replay_cluster import Cluster as Cluster
     from gnr.validation.studies.replaying import replay as replay
     from gnr.validation.studies.simulation import simulate as simulate
@@ -50,6 +51,7 @@ _HOMES = {
     "frontier": "gnr.models.frontiers",
     "frontier_map": "gnr.models.promise_map",
     "load": "gnr.reading",
+    "plan_for_size": "gnr.validation.studies.finite_plan",
     "prove": "gnr.proofs.proving",
     "read_demand": "gnr.demand",
     "read_trace": "gnr.measure.traces",
@@ -74,6 +76,7 @@ __all__ = [
     "frontier",
     "frontier_map",
     "load",
+    "plan_for_size",
     "prove",
     "read_demand",
     "read_trace",

@@ -113,7 +113,7 @@ def predicted_plans(rates: Rates, plan: Plan) -> list[Predicted]:
 
     def attempt(size: int) -> float:
         if size not in tried:
-            tried[size] = _best_limit(rates, plan, size, bound(size))
+            tried[size] = best_limit(rates, plan, size)
         return tried[size].revenue_rate
 
     start = max(plan.mixed_gpus, 1)
@@ -130,6 +130,24 @@ def best_partition(rates: Rates, plan: Plan) -> Plan:
     return predicted_plans(rates, plan)[0].plan
 
 
+def best_limit(rates: Rates, plan: Plan, mixed_gpus: int) -> Predicted:
+    """Return the best plan of a group size of at least one GPU."""
+    ranks = {each.rank for each in plan.classes if each.rank is not None}
+    best = predicted(rates, with_reserve(plan, mixed_gpus, 0, int(rates.batch_slots)))
+    for reserve in range(1, mixed_gpus if len(ranks) > 1 else 1):
+        rival = predicted(rates, with_reserve(plan, mixed_gpus, reserve, int(rates.batch_slots)))
+        if rival.revenue_rate <= (1 + WORTH_A_SLOT) * best.revenue_rate:
+            break
+        best = rival
+    return best
+
+
+def predicted(rates: Rates, plan: Plan) -> Predicted:
+    """Return a plan with what it is predicted to earn, and what no other policy can exceed."""
+    bound = revenue_bound(rates, plan.mixed_gpus / plan.gpus)
+    return Predicted(plan, min(predict(rates, plan).revenue_rate, bound), bound)
+
+
 def with_reserve(plan: Plan, mixed_gpus: int, reserve: int, batch_slots: int) -> Plan:
     """Return `plan` with M mixed GPUs, `reserve` of their prefill slots kept from the last rank."""
     resized = with_mixed_gpus(plan, mixed_gpus, batch_slots)
@@ -140,20 +158,6 @@ def with_reserve(plan: Plan, mixed_gpus: int, reserve: int, batch_slots: int) ->
         for each in resized.classes
     )
     return resized.model_copy(update={"classes": classes})
-
-
-def _best_limit(rates: Rates, plan: Plan, mixed_gpus: int, bound: float) -> Predicted:
-    """Return the best plan of a group size."""
-    ranks = {each.rank for each in plan.classes if each.rank is not None}
-    best: Predicted | None = None
-    for reserve in range(mixed_gpus if len(ranks) > 1 else 1):
-        each = with_reserve(plan, mixed_gpus, reserve, int(rates.batch_slots))
-        earned = min(predict(rates, each).revenue_rate, bound)
-        if best is not None and earned <= (1 + WORTH_A_SLOT) * best.revenue_rate:
-            break
-        best = Predicted(each, earned, bound)
-    assert best is not None  # a group of no GPU is never tried
-    return best
 
 
 def _first(holds: Callable[[int], bool], low: int, high: int) -> int:

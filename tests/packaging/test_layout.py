@@ -15,10 +15,10 @@ SOURCES = sorted(file for folder in FOLDERS for file in (ROOT / folder).rglob("*
 DOMAIN = {
     "_version", "arrays", "atomic", "batch_law", "calibration_result", "certificate", "checks",
     "comparison", "convergence", "coverage", "demand", "errors", "exact_factors", "exact_lp",
-    "exact_rates", "fit_result", "frontier_result", "instance", "instance_text", "latency_promise",
-    "network", "outward", "overrides", "plan", "provenance", "rates", "reading", "recommendation",
-    "replay_result", "request_trace", "result", "router_export", "schema_errors", "simulation",
-    "size_band", "sizing", "slis", "survey", "sweep_result", "varying", "verdicts",
+    "exact_rates", "finite_plan", "fit_result", "frontier_result", "instance", "instance_text",
+    "latency_promise", "network", "outward", "overrides", "plan", "provenance", "rates", "reading",
+    "recommendation", "replay_result", "request_trace", "result", "router_export", "schema_errors",
+    "simulation", "size_band", "sizing", "slis", "survey", "sweep_result", "varying", "verdicts",
 }  # fmt: skip
 """The domain modules of `gnr/`; the others are ways in."""
 PUBLIC = {
@@ -81,6 +81,7 @@ SUMMARIES = {
     "gnr.convergence": "gnr.simulation_summary",
     "gnr.comparison": "gnr.comparison_summary",
     "gnr.survey": "gnr.comparison_summary",
+    "gnr.finite_plan": "gnr.finite_plan_summary",
     "gnr.fit_result": "gnr.fit_summary",
     "gnr.frontier_result": "gnr.frontier_summary",
     "gnr.sweep_result": "gnr.sweep_summary",
