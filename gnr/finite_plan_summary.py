@@ -28,12 +28,11 @@ def summarize_finite_plan(found: FinitePlan) -> Any:
         table.add_row(*_row(each), style="bold" if chosen else None)
     if len(found.sizes) > MOST_ROWS:
         table.caption = f"and {len(found.sizes) - MOST_ROWS} more sizes (see the JSON)"
-    settled = "" if found.settled else " Not settled: a rival may be better by more than that."
-    rule = Text(
+    rule = (
         f"Differences of {found.indifference:.1%} are let pass, confidence {found.confidence:.0%}."
-        f"{settled}"
     )
-    return Group(heading, table, rule)
+    lines = [rule, *(f"Warning: {warning}." for warning in found.warnings)]
+    return Group(heading, table, *(Text(line) for line in lines))
 
 
 def _row(each: GroupSize) -> list[str]:

@@ -91,11 +91,25 @@ def plan_for_size(
         indifference=INDIFFERENCE,
         confidence=CONFIDENCE,
         sizes=_sizes(rounded_up, found, rivals, selection, value),
-        warnings=chosen.warnings,
+        warnings=(*chosen.warnings, *_warnings(instance, selection)),
         provenance=record(
             instance.sha256(), started, {"gpus": gpus, "most_simulated": most_simulated}, seed=seed
         ),
     )
+
+
+def _warnings(instance: Instance, selection: Selection | None) -> list[str]:
+    told = []
+    if instance.slis:
+        told.append("the group size is chosen for revenue alone; the promises bear on it too")
+    if selection is None:
+        told.append("by prediction alone: the best sizes are known to half a point, not closer")
+    elif not selection.settled:
+        told.append(
+            f"not settled after {len(selection.samples[selection.chosen])} runs: a rival may be "
+            f"better by more than {INDIFFERENCE:.1%} (see `sizes`)"
+        )
+    return told
 
 
 def roundings(plan: Plan, batch_slots: int) -> dict[str, Plan]:
