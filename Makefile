@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SAMPLES := tests/data/samples
 
-.PHONY: demo test test-long lint types wheel-check benchmark schemas ledger clean
+.PHONY: demo kernels test test-long lint types wheel-check benchmark schemas ledger clean
 
 $(STAMP): setup.cfg pyproject.toml gnr/_version.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
@@ -45,10 +45,14 @@ demo: $(STAMP)
 	@echo "Pictures and JSON are in build/demo. Clusters of 128,000 GPUs, and with them a verdict, take"
 	@echo "one to two minutes more: $(BIN)/gnr converge two-class --out build/demo"
 
-test: $(STAMP)
+# The kernels that take long to compile, at once: one after the other, the tests would wait for them.
+kernels: $(STAMP)
+	$(BIN)/python tests/compile_kernels.py
+
+test: kernels
 	$(BIN)/python -m pytest -q -m "not long" --ignore tests/benchmarks
 
-test-long: $(STAMP)
+test-long: kernels
 	$(BIN)/python -m pytest -q -m long --ignore tests/benchmarks
 
 lint: $(STAMP)
