@@ -4,12 +4,19 @@ import pytest
 
 from gnr.proofs.ledger import rows
 from gnr.proofs.ledger_page import PAGE, render
+from gnr.proofs.proving import prove_claims
 from gnr.proofs.registry import all_claims
 from gnr.verdicts import ClaimVerdict, ProofReport
 
 CLAIMS = all_claims()
 UNDECIDED = 6
 """Claims that no machine settles; more of them is a step back that must be argued for."""
+
+
+@pytest.fixture(scope="module")
+def report() -> ProofReport:
+    """One run of all claims with their planted faults, for all tests that look at it."""
+    return prove_claims(CLAIMS, faults=True)
 
 
 def verdict_on(report: ProofReport, claim_id: str) -> ClaimVerdict:

@@ -5,8 +5,9 @@ import re
 import pytest
 
 from gnr.proofs.ledger import expected_verdict
+from gnr.proofs.proving import check_claim
 from gnr.proofs.registry import all_claims
-from gnr.verdicts import ClaimVerdict, ProofReport
+from gnr.verdicts import ClaimVerdict
 from planted_faults import PROCESSES, Fault, formula, judged, no_edge
 
 REFUTED = [claim.id for claim in all_claims() if expected_verdict(claim.id) == "refuted"]
@@ -31,8 +32,13 @@ def words(verdict: ClaimVerdict) -> set[str]:
     return {re.sub(r"[-+*/.,()\s\d]+", " ", line) for line in lines}
 
 
-def assert_refuted_by_the_same_argument(fault: Fault, report: ProofReport) -> None:
-    told = {each.id: words(each) for each in report.claims}
+@pytest.fixture(scope="module")
+def told() -> dict[str, set[str]]:
+    """What refutes each claim where no fault is planted."""
+    return {each: words(check_claim(each, faults=False)) for each in REFUTED}
+
+
+def assert_refuted_by_the_same_argument(fault: Fault, told: dict[str, set[str]]) -> None:
     for verdict in judged(fault, REFUTED):
         if verdict.verdict == "refuted":
             assert words(verdict) <= told[verdict.id], (verdict.id, verdict.evidence)
@@ -40,14 +46,14 @@ def assert_refuted_by_the_same_argument(fault: Fault, report: ProofReport) -> No
 
 
 @pytest.mark.parametrize("name", list(FAULTS))
-def test_a_fault_refutes_no_premise(name: str, report: ProofReport) -> None:
-    assert_refuted_by_the_same_argument(FAULTS[name], report)
+def test_a_fault_refutes_no_premise(name: str, told: dict[str, set[str]]) -> None:
+    assert_refuted_by_the_same_argument(FAULTS[name], told)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("name", list(MORE_FAULTS))
-def test_another_fault_refutes_no_premise(name: str, report: ProofReport) -> None:
-    assert_refuted_by_the_same_argument(MORE_FAULTS[name], report)
+def test_another_fault_refutes_no_premise(name: str, told: dict[str, set[str]]) -> None:
+    assert_refuted_by_the_same_argument(MORE_FAULTS[name], told)
 
 
 def test_premises_that_fail_are_told() -> None:
