@@ -4,6 +4,7 @@ Run on two-class under each way of routing; the planted faults are service rates
 abandonment in service.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -44,12 +45,11 @@ def clock_checks(simulated: Chain, believed: Chain) -> list[Check]:
 
 
 @pytest.mark.parametrize("policy", POLICIES)
-def test_clocks_ring_at_their_rates(policy: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_clocks_ring_at_their_rates(policy: str, tell: Callable[[str], None]) -> None:
     chain = chain_of("two-class", policy, GPUS)
     checks = clock_checks(chain, chain)
-    with capsys.disabled():
-        rows = [(check, "3 %", RATE_OFF * check.expected) for check in checks]
-        print(report(f"clocks, {policy}", rows))
+    rows = [(check, "3 %", RATE_OFF * check.expected) for check in checks]
+    tell(report(f"clocks, {policy}", rows))
     assert not [check for check in checks if check.alarmed]
     for check in checks:
         assert check.power(RATE_OFF * check.expected) >= POWER, check.name

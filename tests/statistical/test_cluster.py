@@ -1,5 +1,6 @@
 """The pooled chain as a whole: the blind SimPy oracle, the fluid model, the figures of THEORY."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -88,7 +89,7 @@ def oracle_checks(policy: str, gpus: int, runs: int, chain: Chain) -> list[Check
 
 
 def test_gate_and_route_agrees_with_the_blind_oracle(
-    capsys: pytest.CaptureFixture[str],
+    tell: Callable[[str], None],
 ) -> None:
     """Written by another hand from THEORY alone, with requests in place of counts."""
     chain = chain_of("two-class", "gate-and-route", 5)
@@ -99,8 +100,7 @@ def test_gate_and_route_agrees_with_the_blind_oracle(
         (each, "a prefill slot too many", other.estimate - each.estimate)
         for each, other in zip(checks, planted, strict=True)
     ]
-    with capsys.disabled():
-        print(report("SimPy, n = 5", rows))
+    tell(report("SimPy, n = 5", rows))
     assert not [check for check in checks if check.alarmed]
     assert max(check.power(effect) for check, _, effect in rows) >= POWER
     assert any(check.alarmed for check in planted)

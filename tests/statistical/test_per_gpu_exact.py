@@ -5,7 +5,7 @@ tampered rules: rates 3 % off, a mode switch that leaves the speed as it was, a 
 many beside the prefill.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
@@ -110,15 +110,14 @@ def exact_checks(
 
 @pytest.mark.parametrize(("policy", "gpus", "name"), EXACT)
 def test_averages_are_those_of_the_exact_chain(
-    policy: str, gpus: int, name: str, capsys: pytest.CaptureFixture[str]
+    policy: str, gpus: int, name: str, tell: Callable[[str], None]
 ) -> None:
     """Every occupancy, flow and the revenue of one GPU, and of two under gate-and-route."""
     assert planned(policy, gpus, name).plan.mixed_gpus == 1
     seconds = SECONDS[len(EXACT[policy, gpus, name].classes)]
     checks = exact_checks(policy, gpus, name, {}, seconds)
-    with capsys.disabled():
-        rows = [(check, "3 %", BIAS * check.expected) for check in checks]
-        print(report(f"exact, {policy}, n = {gpus}, {name}", rows))
+    rows = [(check, "3 %", BIAS * check.expected) for check in checks]
+    tell(report(f"exact, {policy}, n = {gpus}, {name}", rows))
     assert not [check for check in checks if check.alarmed]
     throughput = [check for check in checks if check.name.startswith(("throughput", "revenue"))]
     for check in throughput:
@@ -160,15 +159,14 @@ CHAINS = (
 @pytest.mark.parametrize("fault", SEEN_BY_CHAINS)
 @pytest.mark.parametrize("chain", CHAINS, ids=lambda chain: chain[0])
 def test_a_planted_fault_is_found_by_the_exact_chain(
-    chain: tuple[str, int, str], fault: str, capsys: pytest.CaptureFixture[str]
+    chain: tuple[str, int, str], fault: str, tell: Callable[[str], None]
 ) -> None:
     checks = exact_checks(*chain, faults(planned(*chain))[fault], FAULTY_SECONDS)
     shift = max(
         checks, key=lambda check: abs(check.estimate - check.expected) / check.standard_error
     )
-    with capsys.disabled():
-        effect = shift.estimate - shift.expected
-        print(report(f"{fault}, {chain[0]}", [(shift, "it", effect)]))
+    effect = shift.estimate - shift.expected
+    tell(report(f"{fault}, {chain[0]}", [(shift, "it", effect)]))
     assert shift.alarmed
     assert shift.power(shift.estimate - shift.expected) >= POWER
 
@@ -210,12 +208,11 @@ def bias(check: Check) -> float:
 
 
 @pytest.mark.parametrize("policy", CLOCKED)
-def test_clocks_ring_at_their_rates(policy: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_clocks_ring_at_their_rates(policy: str, tell: Callable[[str], None]) -> None:
     """Completions in each mode, prefills, arrivals and both ways of leaving."""
     checks = clock_checks(policy)
-    with capsys.disabled():
-        rows = [(check, f"{bias(check):.0%}", bias(check) * check.expected) for check in checks]
-        print(report(f"per-GPU clocks, {policy}", rows))
+    rows = [(check, f"{bias(check):.0%}", bias(check) * check.expected) for check in checks]
+    tell(report(f"per-GPU clocks, {policy}", rows))
     assert not [check for check in checks if check.alarmed]
     for check in checks:
         assert check.power(bias(check) * check.expected) >= POWER, check.name

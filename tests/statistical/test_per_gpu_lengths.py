@@ -4,6 +4,7 @@ With slots for everybody, decodes alone on their GPUs are M/G/infinity and prefi
 or by priority. All of it from the textbooks, none of it from the simulator.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -74,16 +75,13 @@ LAWS = ("deterministic", "lognormal:0.5", "lognormal:1.5", "listed")
 
 @pytest.mark.parametrize("law", LAWS)
 def test_decodes_with_slots_for_all_are_poisson_whatever_the_law(
-    law: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    law: str, tmp_path: Path, tell: Callable[[str], None]
 ) -> None:
     """M/G/infinity: the mean is the load and so is the variance."""
     checks = infinite_server_checks(sparse(law_named(law, tmp_path)))
     effects = {"decodes, variance": 0.15}
-    with capsys.disabled():
-        rows = [
-            (c, f"{e:.0%}", e * c.expected) for c in checks for e in [effects.get(c.name, 0.03)]
-        ]
-        print(report(f"M/G/infinity, {law}", rows))
+    rows = [(c, f"{e:.0%}", e * c.expected) for c in checks for e in [effects.get(c.name, 0.03)]]
+    tell(report(f"M/G/infinity, {law}", rows))
     assert not [check for check in checks if check.alarmed]
     for check, _, effect in rows:
         assert check.power(effect) >= POWER, check.name
@@ -120,15 +118,14 @@ def waits(cluster: Case) -> Floats:
 
 @pytest.mark.parametrize("law", VARIATION)
 def test_one_gpu_waits_as_pollaczek_and_khinchine_say(
-    law: str, capsys: pytest.CaptureFixture[str]
+    law: str, tell: Callable[[str], None]
 ) -> None:
     """M/G/1; rare long prompts make the mean wait of the widest law the hardest to know."""
     second = queues.second_moment(SERVICE, VARIATION[law])
     known = queues.mg1_wait(LOAD / SERVICE, SERVICE, second)
     check = mean_check("wait", waits(prefilling(law, 1))[0], known)
     bias = (0.2 if VARIATION[law] > 1 else 0.1) * known
-    with capsys.disabled():
-        print(report(f"M/G/1, {law}", [(check, f"{bias / known:.0%}", bias)]))
+    tell(report(f"M/G/1, {law}", [(check, f"{bias / known:.0%}", bias)]))
     assert not check.alarmed
     assert check.power(bias) >= POWER
 
@@ -156,21 +153,18 @@ EXACT = {"deterministic": queues.mdc_wait, "exponential": queues.mmc_wait}
 @pytest.mark.parametrize("law", EXACT)
 @pytest.mark.parametrize("gpus", [2, 3])
 def test_some_gpus_wait_as_crommelin_and_erlang_say(
-    law: str, gpus: int, capsys: pytest.CaptureFixture[str]
+    law: str, gpus: int, tell: Callable[[str], None]
 ) -> None:
     """M/D/c and M/M/c: one line before c GPUs, first come, first served."""
     known = EXACT[law](gpus * LOAD / SERVICE, SERVICE, gpus)
     check = mean_check("wait", waits(prefilling(law, gpus))[0], known)
-    with capsys.disabled():
-        print(report(f"M/G/{gpus}, {law}", [(check, "10 %", 0.1 * known)]))
+    tell(report(f"M/G/{gpus}, {law}", [(check, "10 %", 0.1 * known)]))
     assert not check.alarmed
     assert check.power(0.1 * known) >= POWER
 
 
 @pytest.mark.parametrize("gpus", [2, 3])
-def test_some_gpus_wait_within_the_proven_bounds(
-    gpus: int, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_some_gpus_wait_within_the_proven_bounds(gpus: int, tell: Callable[[str], None]) -> None:
     """M/G/c with lognormal lengths: between Brumelle's bound and a static assignment's."""
     second = queues.second_moment(SERVICE, VARIATION["lognormal:1.5"])
     arrivals = gpus * LOAD / SERVICE
@@ -178,8 +172,7 @@ def test_some_gpus_wait_within_the_proven_bounds(
     high = queues.mgc_wait_upper(arrivals, SERVICE, second, gpus)
     check = mean_check("wait", waits(prefilling("lognormal:1.5", gpus))[0], low)
     slack = stats.t.isf(LEVEL / 2, check.degrees) * check.standard_error
-    with capsys.disabled():
-        print(f"\n  M/G/{gpus}: {low:.4f} < {check.estimate:.4f} ± {slack:.4f} < {high:.4f}")
+    tell(f"\n  M/G/{gpus}: {low:.4f} < {check.estimate:.4f} ± {slack:.4f} < {high:.4f}")
     assert low < check.estimate + slack
     assert check.estimate - slack < high
 
@@ -188,7 +181,7 @@ RANKED = instance_of([3000, 1000], [10, 10], [0.9, 2.0], [0.0, 0.0], slots=512)
 
 
 @pytest.mark.parametrize("law", ["deterministic", "exponential", "lognormal:0.5"])
-def test_ranked_classes_wait_as_cobham_says(law: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_ranked_classes_wait_as_cobham_says(law: str, tell: Callable[[str], None]) -> None:
     """M/G/1 with priorities, no pre-emption: the line that price-index keeps before one GPU."""
     cluster = case(RANKED, "price-index-in-place", 1, law)
     ranks = [one.rank or 0 for one in cluster.plan.classes]
@@ -202,8 +195,7 @@ def test_ranked_classes_wait_as_cobham_says(law: str, capsys: pytest.CaptureFixt
     )
     found = waits(cluster)
     checks = [mean_check(f"wait of rank {k + 1}", found[i], known[k]) for k, i in enumerate(order)]
-    with capsys.disabled():
-        print(report(f"Cobham, {law}", [(check, "10 %", 0.1 * check.expected) for check in checks]))
+    tell(report(f"Cobham, {law}", [(check, "10 %", 0.1 * check.expected) for check in checks]))
     assert not [check for check in checks if check.alarmed]
     for check in checks:
         assert check.power(0.1 * check.expected) >= POWER, check.name

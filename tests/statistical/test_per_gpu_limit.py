@@ -1,5 +1,6 @@
 """Large clusters under price-index in place against its exact limit; pooled against per GPU."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -116,12 +117,11 @@ def passing(found: Floats) -> float:
     ["base", *(pytest.param(name, marks=pytest.mark.long) for name in list(SATURATED)[1:])],
 )
 def test_the_gap_of_price_index_in_place_is_that_of_its_limit(
-    name: str, capsys: pytest.CaptureFixture[str]
+    name: str, tell: Callable[[str], None]
 ) -> None:
     """R* - beta-hat s, with s from the chain of one GPU: within 0.05 % of R* at large n."""
     verdict, line = limit_verdict(name)
-    with capsys.disabled():
-        print(line)
+    tell(line)
     assert verdict is Verdict.YES
 
 
@@ -141,12 +141,11 @@ def test_the_oracle_agrees_with_its_product_form(name: str) -> None:
     assert found == pytest.approx((busy, beside, throughput), rel=1e-12)
 
 
-def test_speeds_as_before_a_mode_switch_miss_the_limit(capsys: pytest.CaptureFixture[str]) -> None:
+def test_speeds_as_before_a_mode_switch_miss_the_limit(tell: Callable[[str], None]) -> None:
     """Planted fault: decodes beside a prefill stay fast."""
     rules = case(TWO, IN_PLACE, 1).rules
     verdict, line = limit_verdict("base", speeds=rules.speeds[[0, 0]])
-    with capsys.disabled():
-        print(line)
+    tell(line)
     assert verdict is Verdict.NO
 
 
@@ -191,7 +190,7 @@ ALIKE |= {"mixed_decode": 0.05, "solo_decode": 0.08}
 
 
 def test_pooled_and_per_gpu_agree_while_every_mixed_gpu_prefills(
-    capsys: pytest.CaptureFixture[str],
+    tell: Callable[[str], None],
 ) -> None:
     """A mixed GPU that always prefills is always slow: the accountings are then the same."""
     cluster = crowded()
@@ -207,13 +206,12 @@ def test_pooled_and_per_gpu_agree_while_every_mixed_gpu_prefills(
                 f"\n  {station} of {name}: pooled {a.mean():.4f}, per GPU {b.mean():.4f}, "
                 f"difference {a.mean() - b.mean():+.4f} ± {1.67 * error:.4f}: {verdicts[-1].value}"
             )
-    with capsys.disabled():
-        print("".join(lines))
+    tell("".join(lines))
     assert set(verdicts) == {Verdict.YES}
 
 
 def test_pooled_and_per_gpu_differ_where_mixed_gpus_idle(
-    capsys: pytest.CaptureFixture[str],
+    tell: Callable[[str], None],
 ) -> None:
     """M-s of THEORY 8: on the base instance at n = 20 the pooled chain loses about 1 % more."""
     cluster = case(TWO, "gate-and-route", 20)
@@ -224,12 +222,11 @@ def test_pooled_and_per_gpu_differ_where_mixed_gpus_idle(
     seen = [interval(each) for each in gap]
     half_width = stats.t.isf(0.025, check.degrees) * check.standard_error
     difference = check.estimate - check.expected
-    with capsys.disabled():
-        print(
-            f"\n  gap at n = 20: pooled {seen[0].mean:.4%} ± {seen[0].half_width:.4%}, per GPU "
-            f"{seen[1].mean:.4%} ± {seen[1].half_width:.4%}, difference {difference:.4%} ± "
-            f"{half_width:.4%} (95 %), p {check.p_value:.2g}, power {check.power(0.01):.5f}"
-        )
+    tell(
+        f"\n  gap at n = 20: pooled {seen[0].mean:.4%} ± {seen[0].half_width:.4%}, per GPU "
+        f"{seen[1].mean:.4%} ± {seen[1].half_width:.4%}, difference {difference:.4%} ± "
+        f"{half_width:.4%} (95 %), p {check.p_value:.2g}, power {check.power(0.01):.5f}"
+    )
     assert check.alarmed
     assert check.power(0.01) >= POWER
     assert [each.mean for each in seen] == pytest.approx([0.050, 0.040], abs=0.0025)
@@ -245,15 +242,12 @@ NOISE = {5: 0.002, 20: 0.003, 50: 0.001, 100: 0.001, 200: 0.001}
 
 
 @pytest.mark.parametrize("policy", PRINTED)
-def test_gaps_are_near_the_figures_of_theory(
-    policy: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_gaps_are_near_the_figures_of_theory(policy: str, tell: Callable[[str], None]) -> None:
     """Another program's figures, to the noise that they were printed with."""
     optimum = float(optimum_for(TWO, policy).revenue_rate or 0.0)
     for gpus, printed in PRINTED[policy].items():
         cluster = case(TWO, policy, gpus)
         found = cluster.measured(cluster.window(16, 200.0, 40_000.0 / gpus, seed=13))
         seen = interval(1 - bundled(cluster.rates, found.throughput) / optimum)
-        with capsys.disabled():
-            print(f"\n  {policy}, n = {gpus}: {seen.mean:.4f} ± {seen.half_width:.4f}, {printed}")
+        tell(f"\n  {policy}, n = {gpus}: {seen.mean:.4f} ± {seen.half_width:.4f}, {printed}")
         assert abs(seen.mean - printed) < NOISE[gpus] + seen.half_width

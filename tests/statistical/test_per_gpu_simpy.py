@@ -4,6 +4,7 @@ Same plan, same window, both from an empty cluster: the means over independent r
 whatever the warm-up leaves behind.
 """
 
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -104,9 +105,7 @@ LONG: dict[str, Any] = {"gpus": 10, "runs": 32, "seconds": 3000.0}
 
 
 @pytest.mark.parametrize("policy", ORACLE_POLICIES)
-def test_policies_agree_with_the_blind_oracle(
-    policy: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_policies_agree_with_the_blind_oracle(policy: str, tell: Callable[[str], None]) -> None:
     """Revenue, times to first token, abandonment, KV transfers and occupancies at n = 5."""
     checks = oracle_checks(policy, **SHORT)
     planted = oracle_checks(policy, **SHORT, **faulty_rules(policy))
@@ -114,8 +113,7 @@ def test_policies_agree_with_the_blind_oracle(
         (each, "no mode switch", other.estimate - each.estimate)
         for each, other in zip(checks, planted, strict=True)
     ]
-    with capsys.disabled():
-        print(report(f"per-GPU SimPy, {policy}", rows))
+    tell(report(f"per-GPU SimPy, {policy}", rows))
     assert not [check for check in checks if check.alarmed]
     assert max(check.power(effect) for check, _, effect in rows) >= POWER
     assert any(check.alarmed for check in planted)
@@ -124,16 +122,11 @@ def test_policies_agree_with_the_blind_oracle(
 @pytest.mark.long
 @pytest.mark.parametrize("policy", ORACLE_POLICIES)
 def test_policies_agree_with_the_blind_oracle_at_length(
-    policy: str, capsys: pytest.CaptureFixture[str]
+    policy: str, tell: Callable[[str], None]
 ) -> None:
     """The same at n = 10, over windows that find 2 % in the revenue."""
     checks = oracle_checks(policy, **LONG)
-    with capsys.disabled():
-        print(
-            report(
-                f"per-GPU SimPy, {policy}, long", [(c, "2 %", 0.02 * c.expected) for c in checks]
-            )
-        )
+    tell(report(f"per-GPU SimPy, {policy}, long", [(c, "2 %", 0.02 * c.expected) for c in checks]))
     assert not [check for check in checks if check.alarmed]
     revenue = next(check for check in checks if check.name.startswith("revenue"))
     assert revenue.power(0.02 * revenue.expected) >= POWER

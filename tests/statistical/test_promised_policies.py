@@ -5,7 +5,7 @@ the best revenue under the promise. `tests/benchmarks/promised_policies.py` runs
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -50,12 +50,11 @@ def told(name: str, cells: list[Shown]) -> Iterator[str]:
     ],
 )
 def test_the_promise_is_kept_and_little_is_lost(
-    policy: str, kind: Kind, gpus: int, most: float, capsys: pytest.CaptureFixture[str]
+    policy: str, kind: Kind, gpus: int, most: float, tell: Callable[[str], None]
 ) -> None:
     """(P47) or (D9), never exceeded; the mean gap at most 2 and 1 %, or as section 12 prints."""
     cells = [cell(policy, kind, number, gpus) for number in NUMBERS]
-    with capsys.disabled():
-        print("".join(told(f"{policy}, n = {gpus}", cells)))
+    tell("".join(told(f"{policy}, n = {gpus}", cells)))
     assert all(each.kept for each in cells)
     error = np.sqrt(np.sum([each.gap_half_width**2 for each in cells])) / len(cells)
     assert np.mean([each.gap for each in cells]) + error <= most

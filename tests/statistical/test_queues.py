@@ -3,6 +3,7 @@
 One class; the prefill station is the line with servers, decode has slots for everybody.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -72,12 +73,11 @@ def effect_of_a_slot_too_many(patience: float) -> float:
 
 
 @pytest.mark.parametrize("queue", PATIENCE)
-def test_means_are_those_of_the_closed_form(queue: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_means_are_those_of_the_closed_form(queue: str, tell: Callable[[str], None]) -> None:
     patience = PATIENCE[queue]
     checks = queue_checks(one_class(patience), patience)
     effect = effect_of_a_slot_too_many(patience)
-    with capsys.disabled():
-        print(report(queue, [(checks[0], "a slot too many", effect)]))
+    tell(report(queue, [(checks[0], "a slot too many", effect)]))
     assert not [check for check in checks if check.alarmed]
     assert checks[0].power(effect) >= POWER
 
