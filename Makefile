@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SAMPLES := tests/data/samples
+# Two tests at a time, those of a file in one process: they share what they simulate.
+SIDE_BY_SIDE := -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo kernels test test-long lint types wheel-check benchmark schemas ledger clean
 
@@ -45,15 +47,15 @@ demo: $(STAMP)
 	@echo "Pictures and JSON are in build/demo. Clusters of 128,000 GPUs, and with them a verdict, take"
 	@echo "one to two minutes more: $(BIN)/gnr converge two-class --out build/demo"
 
-# The kernels that take long to compile, at once: one after the other, the tests would wait for them.
+# The kernels that take long to compile: once, before tests that need them run side by side.
 kernels: $(STAMP)
 	$(BIN)/python tests/compile_kernels.py
 
 test: kernels
-	$(BIN)/python -m pytest -q -m "not long" --ignore tests/benchmarks
+	$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) -m "not long" --ignore tests/benchmarks
 
 test-long: kernels
-	$(BIN)/python -m pytest -q -m long --ignore tests/benchmarks
+	$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) -m long --ignore tests/benchmarks
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
