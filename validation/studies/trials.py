@@ -201,7 +201,7 @@ class Trial:
     def _replicate(self, done: int, lanes: int) -> Windows:
         chain, effort = self._cluster.chain, self._effort
         constant = slowest_time_constant(chain)
-        return replicate(
+        windows = replicate(
             chain,
             digest=self.task.demanded.sha256(),
             common=True,
@@ -212,6 +212,9 @@ class Trial:
             horizon=max(effort.horizon * constant, effort.requests / self.task.total_rate),
             engine=self._cluster.engine_maker(),
         )
+        if not windows.complete:  # no claim rests on a shorter window, and the search must end
+            raise KeyboardInterrupt
+        return windows
 
 
 def glance(task: Task, size: Size) -> "Evidence":
