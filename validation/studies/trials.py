@@ -251,8 +251,11 @@ class Evidence:
         """Return what gets worse with fewer GPUs on one side, whatever happens on the other.
 
         Where one of these is above its limit, a promise is broken. Of those who leave only the
-        ones count that leave on this side; times to the last token are on neither.
+        ones count that leave on this side; times to the last token are on neither. Times per token
+        count only where no GPU does both: with fewer GPUs that only decode, prefills are spread
+        over more of the others, where each decode meets fewer, and its tokens come faster.
         """
+        steady = side is Side.PREFILL or self.task.policy.disaggregated
         rates = rates_of(self.task.instance(self.size.gpus))
         nobody = np.zeros_like(self.measures.prefill_queue)
         other = {"prefill_queue" if side is Side.DECODE else "decode_queue": nobody}
@@ -262,12 +265,13 @@ class Evidence:
             *(
                 self._share_above(each)
                 for each in self.task.percentiles
-                if LATENCY_SIDES.get(each.latency) is side
+                if LATENCY_SIDES.get(each.latency) is side and steady
             ),
             *(
                 (part if each.sli.kind == ABANDONMENT else self)._indicated(each)
                 for each in promises_of(sized, rates)
                 if side in KIND_SIDES.get(each.sli.kind, ())
+                and (steady or each.sli.kind == ABANDONMENT)
             ),
         )
 
