@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gnr.validation.sequential import ALPHA, Bounded, decide, spent
+from gnr.validation.sequential import Bounded, decide, spent
 from gnr.validation.statistics import Verdict
 from gnr.validation.studies.trials import Evidence, Side, Size, Task, Trial
 
@@ -65,14 +65,14 @@ def short_of(claim: Claim) -> list[int]:
     return short if short and claim.evidence.size.prefill_gpus is not None else [0, 1]
 
 
-def level_of(attempt: int) -> float:
+def level_of(task: Task, attempt: int) -> float:
     """Return the error probability of the `attempt`-th size that is tried, from 1."""
-    return spent(ALPHA, attempt)
+    return spent(task.error, attempt)
 
 
 def fails(trial: Trial) -> Claim:
     """Return whether a cluster without a partition breaks a promise."""
-    return keeps(trial, ALPHA)
+    return keeps(trial, trial.task.error)
 
 
 def fails_on_a_side(trial: Trial, side: Side, level: float) -> Claim:

@@ -26,7 +26,15 @@ from gnr.validation.studies.size_bands import band_of
 from gnr.validation.studies.size_claims import Claim
 from gnr.validation.studies.size_ladder import ladder
 from gnr.validation.studies.size_search import Vector, grown, smallest
-from gnr.validation.studies.trials import ABANDONMENT, CLAIM, Evidence, Size, Task, Trial, glance
+from gnr.validation.studies.trials import (
+    ABANDONMENT,
+    Evidence,
+    Size,
+    Task,
+    Trial,
+    claim_effort,
+    glance,
+)
 
 POLICIES = ("gate-and-route", "disaggregated", "price-index-fill")
 """Ways to run a cluster that are sized unless others are named: a partition with mixed GPUs, one
@@ -93,8 +101,9 @@ def size(
     demanded = demand.instance_for(instance, 1).model_copy(update={"slis": ()})
     percentiles, stated = read_promises(promises, instance)
     all_promises, warnings = _all_promises(instance, stated)
+    error = ALPHA / len(policies)  # the best of them is named: a wrong claim would look best
     tasks = [
-        Task(demanded, find_policy(name), percentiles, all_promises, lengths, seed)
+        Task(demanded, find_policy(name), percentiles, all_promises, lengths, seed, error)
         for name in policies
     ]
     found, complete = _until_interrupted(tasks, inputs, tell)
@@ -237,8 +246,8 @@ def _claimed(task: Task, vector: Vector, tell: Told) -> Claim:
     for attempt in range(1, size_claims.ATTEMPTS + 1):
         size = size_of(vector)
         tell(f"{task.policy.name}: do {words(size)} keep all promises?")
-        trial = Trial(task, size, CLAIM)
-        claim = size_claims.keeps(trial, size_claims.level_of(attempt))
+        trial = Trial(task, size, claim_effort(attempt))
+        claim = size_claims.keeps(trial, size_claims.level_of(task, attempt))
         if claim.verdict is Verdict.YES:
             break
         more = grown(vector, GROWTH)
@@ -254,9 +263,9 @@ def _smaller(task: Task, fluid: FluidSize | None, found: Size) -> size_report.Sm
         return size_report.Smaller(gpus, Verdict.YES, size_report.NOBODY_SERVED, ())
     if fluid is not None and gpus < fluid.gpus * (1 - 1e-9):
         return size_report.Smaller(gpus, Verdict.YES, size_report.BY_THE_PROGRAM, ())
+    effort = claim_effort(size_claims.ATTEMPTS + 1)
     if found.prefill_gpus is None:
-        trial = Trial(task, Size(gpus), CLAIM)
-        claim = size_claims.fails(trial)
+        claim = size_claims.fails(Trial(task, Size(gpus), effort))
         return size_report.Smaller(gpus, _opposite(claim), size_report.BY_SIMULATION, (claim,))
     if task.policy.decodes_first:
         return size_report.Smaller(gpus, Verdict.UNDECIDED, size_report.SIDES_TOGETHER, ())
@@ -264,7 +273,7 @@ def _smaller(task: Task, fluid: FluidSize | None, found: Size) -> size_report.Sm
     if not sides:
         return size_report.Smaller(gpus, Verdict.YES, size_report.NOBODY_SERVED, ())
     claims = tuple(
-        size_claims.fails_on_a_side(Trial(task, size, CLAIM), side, ALPHA / len(sides))
+        size_claims.fails_on_a_side(Trial(task, size, effort), side, task.error / len(sides))
         for size, side in sides
     )
     both = all(claim.verdict is Verdict.NO for claim in claims)

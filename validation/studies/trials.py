@@ -24,7 +24,7 @@ from gnr.validation.replications import (
     Windows,
     replicate,
 )
-from gnr.validation.sequential import Bounded
+from gnr.validation.sequential import ALPHA, Bounded
 from gnr.validation.studies.cluster import Cluster, make_cluster
 from gnr.validation.studies.optima import planning_optimum, policy_plan
 from gnr.validation.studies.setting import PER_GPU, Setting
@@ -83,6 +83,8 @@ class Task:
         Law of the lengths, as in `Setting`.
     seed
         Seed of the random numbers.
+    error
+        Probability at most of a wrong claim of either kind.
     """
 
     demanded: Instance
@@ -91,6 +93,7 @@ class Task:
     promises: tuple[Sli, ...]
     lengths: str = "exponential"
     seed: int = 1
+    error: float = ALPHA
 
     @property
     def partitioned(self) -> bool:
@@ -155,6 +158,16 @@ GLANCE = Effort(first=0, requests=50_000.0, warmup=4.0, horizon=6.0)
 
 CLAIM = Effort(first=1024, requests=100_000.0, warmup=WARMUP_CONSTANTS, horizon=HORIZON_CONSTANTS)
 """What a claim rests on: runs that the search has never seen."""
+
+
+def claim_effort(number: int) -> Effort:
+    """Return the effort of the `number`-th claim, from 1, with random numbers of its own.
+
+    Which cluster a claim is about depends on those before: on the same random numbers, what made
+    one fail by chance would choose the next and speak for it.
+    """
+    return replace(CLAIM, first=CLAIM.first * number)
+
 
 GLANCES = 8
 """Replications of a glance."""
