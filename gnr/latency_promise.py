@@ -113,6 +113,9 @@ def _indicated(text: str, kind: str, bound: float, about: dict[str, str]) -> Sli
     if wanted not in indicator.scopes:
         other = f"{kind}:CLASS" if wanted == "cluster" else kind
         raise InputError([_problem(f"{text!r}: {kind} is not of a {wanted}", f"write {other}")])
+    if not indicator.lowest <= bound <= indicator.highest:
+        between = f"{indicator.lowest:g} and {indicator.highest:g}"
+        raise InputError([_problem(f"{text!r}: no bound of {kind}", f"take one between {between}")])
     return Sli.model_validate({"kind": kind, indicator.directions[0]: bound} | about)
 
 

@@ -20,6 +20,7 @@ from gnr.models import programs
 from gnr.models.promises import FIELDS, Promise, expression, promises_of
 from gnr.models.solver import Status, optimize
 from gnr.rates import Rates, rates_of
+from gnr.slis import INDICATORS
 from gnr.slis.affine import Affine
 
 RELATIVE = 1e-9
@@ -58,7 +59,8 @@ def fewest_gpus(
     demand
         The instance with the rates of the whole demand as its arrival rates, requests/s.
     promises
-        Hard service level indicators; they say what has to be served.
+        Hard service level indicators; they say what has to be served. Those that ask for fair
+        shares are left out, which leaves the answer a lower bound: the shares depend on n.
     disaggregated
         Whether no GPU may decode while it prefills.
 
@@ -71,7 +73,8 @@ def fewest_gpus(
     model = programs.fewest_gpus_program(rates)
     if disaggregated:
         programs.require_disaggregation(model)
-    _add_promises(model, demand.model_copy(update={"slis": tuple(promises)}), rates)
+    known = tuple(each for each in promises if not INDICATORS[each.kind].needs_fair_shares)
+    _add_promises(model, demand.model_copy(update={"slis": known}), rates)
     outcome = optimize(model)
     if outcome.status is not Status.OPTIMAL:
         return None

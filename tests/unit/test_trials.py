@@ -12,7 +12,7 @@ from gnr.validation.policies import find_policy
 from gnr.validation.replications import Windows
 from gnr.validation.statistics import Verdict
 from gnr.validation.studies import trials
-from gnr.validation.studies.size_claims import fails_on_a_side
+from gnr.validation.studies.size_claims import fails_on_a_side, keeps
 from gnr.validation.studies.trials import Effort, Side, Size, Task, Trial
 
 SHORT = Effort(first=0, requests=200.0, warmup=1.0, horizon=1.0)
@@ -65,3 +65,16 @@ def test_one_side_alone_is_not_said_to_keep_all_promises() -> None:
     easy = task("gate-and-route", "p95_ttft=20", "abandonment_fraction=0.5")
     claim = fails_on_a_side(Trial(easy, Size(31, 30), SHORT), Side.PREFILL, 0.05)
     assert claim.verdict is Verdict.UNDECIDED
+
+
+def test_what_was_seen_of_a_line_that_has_not_settled_keeps_nothing() -> None:
+    """M/M/5 at 99.7 % load: truly 1.1 % wait and prefill for more than 300 s; short runs see none.
+
+    Its relaxation time is 25 hours. Six servers settle in half a minute.
+    """
+    instance = one_station(0.0)
+    percentiles, others = read_promises(["p99_ttft=300s"], instance)
+    demanded = Demand(source="by hand", rates={"only": 4.985}).instance_for(instance, 1)
+    crowded = Task(demanded, find_policy("fcfs-immediate"), percentiles, others)
+    assert keeps(Trial(crowded, Size(5), SHORT), 0.05).verdict is Verdict.UNDECIDED
+    assert keeps(Trial(crowded, Size(6), SHORT), 0.05).verdict is Verdict.YES

@@ -18,16 +18,19 @@ from gnr.sizing import DemandedClass, SizedPolicy, Sizing
 from gnr.validation.per_gpu.lengths import read_law
 from gnr.validation.policies import find_policy
 from gnr.validation.sequential import ALPHA
+from gnr.validation.staffing import MOST_SERVERS
 from gnr.validation.statistics import Verdict
 from gnr.validation.studies import size_claims, size_report
 from gnr.validation.studies.cluster import MOST_SINGLE_GPUS
-from gnr.validation.studies.first_guess import first_guess
+from gnr.validation.studies.first_guess import first_guess, stations
 from gnr.validation.studies.size_bands import band_of
 from gnr.validation.studies.size_claims import Claim
 from gnr.validation.studies.size_ladder import ladder
 from gnr.validation.studies.size_search import Vector, grown, smallest
 from gnr.validation.studies.trials import (
     ABANDONMENT,
+    GLANCE,
+    GLANCES,
     Evidence,
     Size,
     Task,
@@ -167,11 +170,11 @@ def _size(task: Task, inputs: Sequence[UncertainInput], tell: Told) -> SizedPoli
     """Return how many GPUs one policy needs."""
     name = task.policy.name
     fluid = fewest_gpus(task.demanded, task.promises, disaggregated=task.policy.disaggregated)
+    prefill, decode = stations(task)
+    busy = prefill.load + decode.load / task.demanded.gpu.batch_slots
+    _check_number(busy if decode.load < MOST_SERVERS / 2 else np.inf)
     guess = first_guess(task, fluid)
-    if sum(guess) > MOST_SINGLE_GPUS:
-        message = f"asks for about {sum(guess):,} GPUs; {MOST_SINGLE_GPUS:,} can be simulated"
-        remedy = "size a tenth of it with --scale 0.1: ten times its size is enough for all"
-        raise InputError([Problem("demand-range", "--demand", "", message, remedy)])
+    _check_number(sum(guess))
     search = _Search(task, tell)
     best = None
     if fluid is not None:
@@ -188,6 +191,15 @@ def _size(task: Task, inputs: Sequence[UncertainInput], tell: Told) -> SizedPoli
     if not inputs:
         return found
     return found.model_copy(update={"band": band_of(task, claim.evidence.size, inputs)})
+
+
+def _check_number(gpus: float) -> None:
+    """Raise `InputError` if there are more GPUs, or slots on them, than can be computed with."""
+    if gpus > MOST_SINGLE_GPUS:
+        about = f"about {gpus:,.0f}" if np.isfinite(gpus) else "too many"
+        message = f"asks for {about} GPUs; {MOST_SINGLE_GPUS:,} can be simulated"
+        remedy = "size a hundredth of it with --scale 0.01: 100 times its size is enough for all"
+        raise InputError([Problem("demand-range", "--demand", "", message, remedy)])
 
 
 def _least(task: Task, fluid: FluidSize) -> Vector:
@@ -215,12 +227,13 @@ class _Search:
         if size.gpus > MOST_SINGLE_GPUS:
             return False
         self._tell(f"{self._task.policy.name}: trying {words(size)}")
+        trial = Trial(self._task, size, GLANCE)
         try:
-            evidence = glance(self._task, size)
+            evidence = trial.run(GLANCES)
         except NoOptimumError:  # no steady state with so few
             return False
         self.tried[size] = evidence
-        return evidence.seems_to_keep
+        return evidence.seems_to_keep and trial.settles
 
 
 def size_of(vector: Vector) -> Size:

@@ -28,6 +28,7 @@ from gnr.validation.sequential import ALPHA, Bounded
 from gnr.validation.studies.cluster import Cluster, make_cluster
 from gnr.validation.studies.optima import planning_optimum, policy_plan
 from gnr.validation.studies.setting import PER_GPU, Setting
+from gnr.validation.studies.settling import longest_simulated, relaxation_time
 
 
 class Side(Enum):
@@ -200,6 +201,18 @@ class Trial:
         instance = task.instance(self.size.gpus)
         return make_cluster(instance, task.plan(self.size), task.policy.name, setting)
 
+    @cached_property
+    def _relaxation(self) -> float:
+        size, apart = self.size, self.task.policy.disaggregated
+        return relaxation_time(
+            self.task.demanded, size.gpus, size.prefill_gpus, disaggregated=apart
+        )
+
+    @property
+    def settles(self) -> bool:
+        """Whether the warm-up forgets how a run began; if not, it shows too few long waits."""
+        return self._relaxation <= longest_simulated(self.task.demanded)
+
     def run(self, replications: int) -> "Evidence":
         """Return what that many replications show; more than before are added to those before."""
         done = 0 if self._windows is None else len(self._windows.started_empty)
@@ -213,7 +226,8 @@ class Trial:
 
     def _replicate(self, done: int, lanes: int) -> Windows:
         chain, effort = self._cluster.chain, self._effort
-        constant = slowest_time_constant(chain)
+        lines = min(self._relaxation, longest_simulated(self.task.demanded))
+        constant = max(slowest_time_constant(chain), lines)
         windows = replicate(
             chain,
             digest=self.task.demanded.sha256(),
