@@ -71,13 +71,17 @@ def _answer(found: Sizing) -> str:
         physical = f" ({choice.physical_gpus:,} GPUs, {found.replica_gpus} a replica)"
     if choice.status != "found":
         return (
-            f"Perhaps {choice.gpus:,}{physical} under {choice.policy}{group}: that they keep all "
+            f"Perhaps {_gpus(choice)}{physical} under {choice.policy}{group}: that they keep all "
             "promises was not shown."
         )
     return (
-        f"{choice.gpus:,} GPUs{physical} under {choice.policy}{group}. They keep all promises with "
+        f"{_gpus(choice)}{physical} under {choice.policy}{group}. They keep all promises with "
         f"95% confidence.\n{_fewer(choice)}"
     )
+
+
+def _gpus(choice: SizedPolicy) -> str:
+    return "1 GPU" if choice.gpus == 1 else f"{choice.gpus:,} GPUs"
 
 
 def _fewer(choice: SizedPolicy) -> str:
@@ -179,6 +183,11 @@ def _table(title: str, headers: tuple[str, ...]) -> Table:
 def _foot(found: Sizing) -> str:
     lines = [
         f"{each.policy}: {each.band.in_words}" for each in found.policies if each.band is not None
+    ]
+    lines += [
+        f"{each.policy}: the linear program says that no number of GPUs keeps these promises."
+        for each in found.policies
+        if each.fluid is None
     ]
     for each in found.policies:
         for near in each.nearest:

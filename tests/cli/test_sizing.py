@@ -101,6 +101,8 @@ def test_a_promise_that_no_cluster_keeps_is_an_honest_negative(
     ("more", "message"),
     [
         (["--promise", "p99_tfft=1"], "p99_ttft?"),
+        (["--promise", "abandonment_fraction=0"], "abandonment_fraction=0.1%"),
+        (["--scale", "1e6"], "--scale 0.01"),
         (["--scale", "0"], "--scale"),
         (["--policies", "gate-and-rout"], "gate-and-route?"),
         (["--policies", ""], "--policies"),

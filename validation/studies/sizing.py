@@ -23,6 +23,7 @@ from gnr.validation.statistics import Verdict
 from gnr.validation.studies import size_claims, size_report
 from gnr.validation.studies.cluster import MOST_SINGLE_GPUS
 from gnr.validation.studies.first_guess import first_guess, stations
+from gnr.validation.studies.setting import MOST_GPUS_BY_DEFAULT
 from gnr.validation.studies.size_bands import band_of
 from gnr.validation.studies.size_claims import Claim
 from gnr.validation.studies.size_ladder import ladder
@@ -153,6 +154,11 @@ def _all_promises(
     """Return the promises of the instance and the others, and warnings about them."""
     hard = [each for each in instance.slis if each.penalty_weight is None]
     labels = {each.label for each in promises}
+    nothing = [each for each in promises if each.at_most == 0]
+    if nothing:
+        message = f"{nothing[0].label} of 0 cannot be shown by any simulation"
+        remedy = f"promise little, as {nothing[0].kind}=0.1%"
+        raise InputError([Problem("promise-zero", "--promise", "", message, remedy)])
     kept = [*(each for each in hard if each.label not in labels), *promises]
     warnings = []
     if len(hard) < len(instance.slis):
@@ -176,9 +182,9 @@ def _size(task: Task, inputs: Sequence[UncertainInput], tell: Told) -> SizedPoli
     guess = first_guess(task, fluid)
     _check_number(sum(guess))
     search = _Search(task, tell)
-    best = None
-    if fluid is not None:
-        best = smallest(search.keeps, guess, _least(task, fluid))
+    if fluid is None:
+        return size_report.none_found(task, fluid, sum(guess), search.tried)
+    best = _searched(task, search, guess, fluid)
     ladder(task, search.keeps, best or guess)
     if best is None:
         return size_report.none_found(task, fluid, sum(guess), search.tried)
@@ -193,12 +199,28 @@ def _size(task: Task, inputs: Sequence[UncertainInput], tell: Told) -> SizedPoli
     return found.model_copy(update={"band": band_of(task, claim.evidence.size, inputs)})
 
 
+def _searched(task: Task, search: "_Search", guess: Vector, fluid: FluidSize) -> Vector | None:
+    """Return the smallest cluster found.
+
+    The search begins at the guess and, where GPUs may do both, once more at as many that all do.
+    """
+    least = _least(task, fluid)
+    best = smallest(search.keeps, guess, least)
+    if best is None or not task.partitioned or task.policy.disaggregated:
+        return best
+    together = (sum(best), 0)
+    if not search.keeps(together):
+        return best
+    other = smallest(search.keeps, together, least)
+    return best if other is None else min(best, other, key=sum)
+
+
 def _check_number(gpus: float) -> None:
     """Raise `InputError` if there are more GPUs, or slots on them, than can be computed with."""
-    if gpus > MOST_SINGLE_GPUS:
+    if gpus > MOST_GPUS_BY_DEFAULT:
         about = f"about {gpus:,.0f}" if np.isfinite(gpus) else "too many"
-        message = f"asks for {about} GPUs; {MOST_SINGLE_GPUS:,} can be simulated"
-        remedy = "size a hundredth of it with --scale 0.01: 100 times its size is enough for all"
+        message = f"asks for {about} GPUs; {MOST_GPUS_BY_DEFAULT:,} are sized at most"
+        remedy = "size a part of it, as --scale 0.01: 100 times its size is enough for all"
         raise InputError([Problem("demand-range", "--demand", "", message, remedy)])
 
 
@@ -206,7 +228,7 @@ def _least(task: Task, fluid: FluidSize) -> Vector:
     """Return the smallest cluster worth trying: with fewer, classes would go without service."""
     if not task.partitioned:
         return (max(1, int(np.ceil(fluid.gpus * (1 - 1e-9)))),)
-    return (1, 1)
+    return (1, 1 if task.policy.disaggregated else 0)
 
 
 class _Search:

@@ -306,16 +306,17 @@ class Evidence:
         """Return the share of the requests that took longer than a promise allows.
 
         The bin that the bound is in counts as above for `high` and not for `low`. One request is
-        added that took longer, so that runs without any do not seem free of chance.
+        added to all replications together that took longer, so that none without any is not none.
         """
         counts = self._counts(promise)
         place = int(np.searchsorted(EDGES, promise.at_most, side="right")) - 1
         total = counts.sum(axis=0)
         certain = counts[place + 1 :].sum(axis=0)
         doubtful = counts[max(place, 0) :].sum(axis=0)
+        one = 1.0 / len(total)
         return Bounded(
             low=certain / np.maximum(total, 1),
-            high=(doubtful + 1) / (total + 1),
+            high=(doubtful + one) / (total + one),
             limit=promise.share_above,
         )
 
