@@ -27,6 +27,11 @@ EXAMPLE = f"write {HEADER} and a line for each class, as in chat,55.3; `gnr fit`
 LARGEST_FILE = 16 << 20
 """Bytes above which a file is taken to be a log: a demand has one line for each class."""
 
+LONGEST_LINE = 10_000
+"""Signs of a line above which it is no class with its rate."""
+
+_TOO_LONG = f"has more than {LONGEST_LINE:,} signs, and not just a class and a rate"
+
 FEW = 50
 """Classes up to which what does not match is taken for misspelt; more are another demand."""
 
@@ -202,7 +207,15 @@ def _text(content: bytes, file: str) -> str:
 
 def _lines(content: bytes, file: str) -> list[Line]:
     """Return the lines that are not blank; there is at least one."""
-    reader = csv.reader(io.StringIO(_text(content, file), newline=""), strict=True)
+    text = _text(content, file)
+    too_long = [
+        Problem("demand-line", file, f"line {number:,}", _TOO_LONG, "shorten it")
+        for number, line in enumerate(text.splitlines(), start=1)
+        if len(line) > LONGEST_LINE
+    ]
+    if too_long:
+        raise InputError(too_long)
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         found = [(reader.line_num, cells) for cells in reader if any(map(str.strip, cells))]
     except csv.Error as error:

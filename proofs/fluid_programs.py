@@ -37,6 +37,9 @@ Build = Callable[[Rates], Any]
 
 _CAPACITIES = ("prefill_capacity", "mixed_decode_capacity", "solo_decode_capacity")
 
+_SIZED = ("sized_prefill_capacity", "mixed_decode_capacity", "sized_solo_decode_capacity")
+"""The same in the program of the fewest GPUs."""
+
 SCHEMES: dict[str, Build] = {
     "bundled": lambda rates: programs.bundled_program(rates),
     "separate": lambda rates: programs.separate_program(rates),
@@ -251,6 +254,42 @@ def variants_differ_as_they_say(
     return _for_all_cases(compare, "the rows of (P52), of the elastic program and of the demands")
 
 
+def fewest_gpus_is_the_program_times_n(
+    build: Build = lambda rates: programs.fewest_gpus_program(rates),
+) -> Finding:
+    """Put n times the occupancies and rates of one GPU into the rows; each is n times its own."""
+    size = VARIABLES["gpus"]
+    of_cluster = dict(zip(_SIZED, _CAPACITIES, strict=True))
+
+    def compare(count: int, patient: tuple[int, ...]) -> Finding:
+        rates = exact_rates(count, patient)
+        built, plain = build(rates), program_rows(programs.bundled_program(rates))
+        rows = program_rows(built)
+        aims = {name for name, row in rows.items() if row.upper is None}
+        senses = [each.sense for each in built.component_data_objects(pyo.Objective)]
+        names = {name: of_cluster.get(name, name) for name in rows if name not in aims}
+        case = f"I = {count}, theta = 0 for {list(patient) or 'none'}"
+        stated = {name for name, row in plain.items() if row.upper is not None}
+        if set(names.values()) != stated or free_below_zero(built) or senses != [pyo.minimize]:
+            return refuted(f"{case}: rows are {', '.join(rows)}, to {senses}")
+        per_gpu = [
+            *(numbered(each, k) for each in VARIABLES.values() for k in range(1, count + 1)),
+            *(each.value for each in rates.arrival_rate),
+        ]
+        scaled = {each: size * each for each in per_gpu if each != size}
+        parts = [
+            equal(
+                _gap(rows[name]).subs(scaled, simultaneous=True),
+                size * _gap(plain[own]),
+                f"{case}: {name}",
+            )
+            for name, own in names.items()
+        ]
+        return all_of(*parts, equal(_objective(rows), size, f"{case}: objective"))
+
+    return _for_all_cases(compare, "every row is n times that of (P40), and n is made least")
+
+
 def _with_row(name: str, rule: Callable[[Any, Any, int], Any]) -> dict[str, Build]:
     """Return builders whose row of class 1 is another; `rule` gets model, row and class."""
 
@@ -293,6 +332,12 @@ def _disaggregated() -> dict[str, Build]:
         return build
 
     return {scheme: altered(builder) for scheme, builder in SCHEMES.items()}
+
+
+def _disaggregated_size(rates: Rates) -> Any:
+    model = programs.fewest_gpus_program(rates)
+    programs.require_disaggregation(model)
+    return model
 
 
 CLAIMS = (
@@ -394,6 +439,24 @@ CLAIMS = (
             Mutant(
                 "every arrival must be served",
                 lambda: variants_differ_as_they_say(elastic=SCHEMES["bundled"]),
+            ),
+        ),
+    ),
+    Claim(
+        id="FL-size",
+        statement="The program of the fewest GPUs is (P40) for a cluster of n, and n a variable.",
+        latex=r"n\cdot\Big(\sum_ix_i-1\Big)=\sum_iX_i-n,\quad"
+        r" n\cdot\Big(\sum_iy_{s,i}-B(1-\sum_ix_i)\Big)=\sum_iY_{s,i}-B\Big(n-\sum_iX_i\Big)",
+        source="derived here; eq. P40",
+        check=fewest_gpus_is_the_program_times_n,
+        mutants=(
+            Mutant(
+                "one GPU and not n",
+                lambda: fewest_gpus_is_the_program_times_n(SCHEMES["bundled"]),
+            ),
+            Mutant(
+                "nobody decodes beside a prefill",
+                lambda: fewest_gpus_is_the_program_times_n(_disaggregated_size),
             ),
         ),
     ),

@@ -27,8 +27,10 @@ VARIABLES = {
     "prefill_queue": STATE.prefill_queue,
     "decode_queue": STATE.decode_buffer,
     "unserved_rate": sp.Symbol("s_i", nonnegative=True),
+    "gpus": sp.Symbol("n", positive=True),
 }
-"""Variables of the programs, and what each stands for: an occupancy, or arrivals not served."""
+"""Variables of the programs, and what each stands for: an occupancy, arrivals not served, or the
+size of the cluster, the only one that is not of a class."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,5 +156,6 @@ def _in_symbols(body: Any) -> Any:
     total = exact(row.constant)
     for variable, coefficient in zip(row.linear_vars, row.linear_coefs, strict=True):
         symbol = VARIABLES[variable.parent_component().local_name]
-        total += exact(coefficient) * numbered(symbol, variable.index() + 1)
+        index = variable.index()
+        total += exact(coefficient) * (symbol if index is None else numbered(symbol, index + 1))
     return sp.expand(total)

@@ -72,7 +72,7 @@ EDGE_FAULTS = {
 }
 """Claims that a missing edge refutes."""
 
-PROGRAM_CLAIMS = ("FL-pyomo", "FL-capacities", "FL-objectives", "FL-variants")
+PROGRAM_CLAIMS = ("FL-pyomo", "FL-capacities", "FL-objectives", "FL-variants", "FL-size")
 
 X, Y_M, Y_S = "prefill_occupancy", "mixed_decode_occupancy", "solo_decode_occupancy"
 Q_P, Q_D, UNSERVED = "prefill_queue", "decode_queue", "unserved_rate"
@@ -91,6 +91,9 @@ ROW_FAULTS = {
     "bundled_revenue": ((Y_M, Y_S), "FL-objectives"),
     "separate_revenue": ((X, Y_M, Y_S), "FL-objectives"),
     "unserved_arrivals": ((UNSERVED,), "FL-variants"),
+    "sized_prefill_capacity": ((X, "gpus"), "FL-size"),
+    "sized_solo_decode_capacity": ((X, Y_S, "gpus"), "FL-size"),
+    "fewest_gpus": (("gpus",), "FL-size"),
 }
 """Rows of the programs: coefficients to double one by one, and the claims refuted, no others."""
 
