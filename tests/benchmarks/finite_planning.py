@@ -8,7 +8,7 @@ undecided get four times the runs with fresh numbers and another third, then ten
     python tests/benchmarks/finite_planning.py
 
 Figures go to `results/finite-planning-DATE.json`. Seeds and thresholds were fixed before the first
-run, the third stage after it: 6 of 236 comparisons were undecided, none worse.
+run, the third stage after it, when 6 of 228 comparisons were undecided and none worse.
 """
 
 import datetime
