@@ -79,9 +79,9 @@ Q_P, Q_D, UNSERVED = "prefill_queue", "decode_queue", "unserved_rate"
 BALANCES = "FL-pyomo FL-variants"
 
 ROW_FAULTS = {
-    "prefill_capacity": ((X, "bound"), "FL-capacities"),
+    "prefill_capacity": ((X, "bound"), "FL-capacities FL-size"),
     "mixed_decode_capacity": ((X, Y_M), "FL-capacities"),
-    "solo_decode_capacity": ((X, Y_S, "bound"), "FL-capacities"),
+    "solo_decode_capacity": ((X, Y_S, "bound"), "FL-capacities FL-size"),
     "prefill_balance": ((X, Q_P, "bound"), BALANCES),
     "decode_balance": ((X, Y_M, Y_S, Q_D), BALANCES),
     "decode_flow_limit": ((X, Y_M, Y_S), "FL-variants"),
