@@ -23,7 +23,7 @@ from gnr.validation.studies.first_guess import first_guess
 from gnr.validation.studies.size_response import response_of
 from gnr.validation.studies.size_search import Vector, smallest
 from gnr.validation.studies.sizing import size_of
-from gnr.validation.studies.trials import Size, Task, Trial
+from gnr.validation.studies.trials import Size, Task, glance
 
 TOLERANCE = 0.03
 """Relative."""
@@ -57,7 +57,7 @@ def simulated(task: Task) -> Size:
 
     def keeps(vector: Vector) -> bool:
         try:
-            return Trial(task, size_of(vector), 40_000.0, 0).run(6).seems_to_keep
+            return glance(task, size_of(vector)).seems_to_keep
         except NoOptimumError:
             return False
 
