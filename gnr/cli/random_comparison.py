@@ -23,11 +23,12 @@ def compare_random(
 ) -> int:
     """Run the survey, keep every cell that is done, print and draw; return the exit code."""
     from gnr.cli.progress import progress_of_events
-    from gnr.validation.cells import CellFolder
+    from gnr.simulation import Simulation
+    from gnr.validation.part_folder import PartFolder
     from gnr.validation.studies.survey import prepare_survey, survey
 
     work = prepare_survey(count, policies, sizes, laws, account=account, setting=setting)
-    store = None if out is None else CellFolder(out / CELLS)
+    store = None if out is None else PartFolder(out / CELLS, Simulation)
     if store is None:
         note("without --out nothing is kept: if interrupted, the work is lost")
     expected = work.expected_events(store)

@@ -17,9 +17,9 @@ from gnr.instance import Instance
 from gnr.provenance import record
 from gnr.simulation import Estimate, Simulation
 from gnr.survey import DrawnInstance, InstanceGap, PolicySummary, Survey
-from gnr.validation.cells import CellFolder
 from gnr.validation.drawing_rule import RULE, drawn_instance
 from gnr.validation.engines import Progress
+from gnr.validation.part_folder import PartFolder
 from gnr.validation.ranking import best_policies, policy_pairs
 from gnr.validation.statistics import interval
 from gnr.validation.studies.comparison import (
@@ -93,7 +93,7 @@ class Work:
         """Return the cells of one instance."""
         return [(name, condition) for condition, name in product(self.grid, self.names)]
 
-    def expected_events(self, store: CellFolder | None) -> float:
+    def expected_events(self, store: PartFolder[Simulation] | None) -> float:
         """Return about how many events the cells have that are not in `store`."""
         total = 0.0
         for one in self.drawn:
@@ -105,8 +105,8 @@ class Work:
     def key(self, one: Drawn, policy: str, condition: Condition) -> dict[str, Any]:
         """Return what decides the numbers of a cell."""
         return {
+            "label": f"{one.instance.name}.{policy}.{condition.gpus}",
             "version": __version__,
-            "instance": one.instance.name,
             "sha256": one.instance.sha256(),
             "policy": policy,
             "gpus": condition.gpus,
@@ -163,7 +163,7 @@ def prepare_survey(
 
 def survey(
     work: Work,
-    store: CellFolder | None = None,
+    store: PartFolder[Simulation] | None = None,
     *,
     progress: Progress | None = None,
     told: Told | None = None,
@@ -251,7 +251,7 @@ def summaries(
 def _document(
     work: Work,
     done: Sequence[tuple[Drawn, list[Simulation]]],
-    store: CellFolder | None,
+    store: PartFolder[Simulation] | None,
     complete: bool,
     started: float,
     options: Mapping[str, Any],
@@ -325,7 +325,7 @@ def _gap(cells: Sequence[Simulation], policy: str, condition: Condition) -> floa
 def _warnings(
     work: Work,
     done: Sequence[tuple[Drawn, list[Simulation]]],
-    store: CellFolder | None,
+    store: PartFolder[Simulation] | None,
     complete: bool,
 ) -> list[str]:
     told = [f"left out {name}: {reason}" for name, reason in work.left_out.items()]

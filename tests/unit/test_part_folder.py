@@ -1,4 +1,4 @@
-"""Cells on disk: what is whole is believed, everything else is computed again."""
+"""Parts on disk: what is whole is believed, everything else is computed again."""
 
 import json
 from pathlib import Path
@@ -8,9 +8,15 @@ import pytest
 
 import gnr
 from gnr.simulation import Simulation
-from gnr.validation.cells import CellFolder
+from gnr.validation.part_folder import PartFolder
 
-KEY = {"instance": "two-class", "policy": "gate-and-route", "gpus": 5, "setting": {"seed": 1}}
+KEY = {
+    "label": "two-class",
+    "instance": "two-class",
+    "policy": "gate-and-route",
+    "gpus": 5,
+    "setting": {"seed": 1},
+}
 
 
 @pytest.fixture(scope="module")
@@ -21,8 +27,8 @@ def simulation() -> Simulation:
     return found
 
 
-def test_a_cell_comes_back_as_it_was(simulation: Simulation, tmp_path: Path) -> None:
-    folder = CellFolder(tmp_path / "cells")
+def test_a_part_comes_back_as_it_was(simulation: Simulation, tmp_path: Path) -> None:
+    folder = PartFolder(tmp_path / "cells", Simulation)
     assert folder.read(KEY) is None
     file = folder.write(KEY, simulation)
     found = folder.read(KEY)
@@ -33,10 +39,10 @@ def test_a_cell_comes_back_as_it_was(simulation: Simulation, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("change", [{"gpus": 6}, {"policy": "sli-aware"}, {"setting": {"seed": 2}}])
-def test_another_key_is_another_cell(
+def test_another_key_is_another_part(
     change: dict[str, Any], simulation: Simulation, tmp_path: Path
 ) -> None:
-    folder = CellFolder(tmp_path)
+    folder = PartFolder(tmp_path, Simulation)
     folder.write(KEY, simulation)
     assert folder.read(KEY | change) is None
     assert not folder.damaged
@@ -48,7 +54,7 @@ def truncated(text: str) -> str:
 
 def with_another_number(text: str) -> str:
     document = json.loads(text)
-    document["cell"]["gap"]["mean"] += 1e-9
+    document["part"]["gap"]["mean"] += 1e-9
     return json.dumps(document)
 
 
@@ -60,7 +66,7 @@ def with_another_key(text: str) -> str:
 
 def without_a_field(text: str) -> str:
     document = json.loads(text)
-    del document["cell"]["gap"]
+    del document["part"]["gap"]
     return json.dumps(document)
 
 
@@ -80,7 +86,7 @@ def without_a_field(text: str) -> str:
 def test_a_damaged_file_is_noticed_and_replaced(
     damage: Any, simulation: Simulation, tmp_path: Path
 ) -> None:
-    folder = CellFolder(tmp_path)
+    folder = PartFolder(tmp_path, Simulation)
     file = folder.write(KEY, simulation)
     file.write_text(damage(file.read_text()))
     assert folder.read(KEY) is None
@@ -90,7 +96,7 @@ def test_a_damaged_file_is_noticed_and_replaced(
 
 
 def test_bytes_that_are_no_text_are_damage_too(simulation: Simulation, tmp_path: Path) -> None:
-    folder = CellFolder(tmp_path)
+    folder = PartFolder(tmp_path, Simulation)
     file = folder.write(KEY, simulation)
     file.write_bytes(b"\xff\xfe\x00")
     assert folder.read(KEY) is None

@@ -1,27 +1,28 @@
-"""Finished simulations on disk, so that an interrupted survey goes on where it stopped."""
+"""Finished parts of long work on disk, so that what was interrupted goes on where it stopped."""
 
 import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from gnr.atomic import complete_file
-from gnr.simulation import Simulation
 
-FORMAT = 3
+FORMAT = 4
 """Version of the files."""
 
 DIGITS = 16
 """Of the key's digest in a file's name."""
 
+Document = TypeVar("Document", bound=BaseModel)
+
 
 @dataclass
-class CellFolder:
-    """A folder with one file for each simulation that is done.
+class PartFolder(Generic[Document]):
+    """A folder with one file for each part that is done.
 
     A file is either whole or not there, bears its key and the digest of its content, and is
     believed only if both are right.
@@ -30,15 +31,18 @@ class CellFolder:
     ----------
     path
         The folder; made on the first write.
+    kind
+        Model of the documents.
     damaged
         Files that were there and could not be believed.
     """
 
     path: Path
+    kind: type[Document]
     damaged: list[Path] = field(default_factory=list)
 
-    def read(self, key: Mapping[str, Any]) -> Simulation | None:
-        """Return the simulation of that key; None if it is not there or damaged."""
+    def read(self, key: Mapping[str, Any]) -> Document | None:
+        """Return the document of that key; None if it is not there or damaged."""
         file = self._file(key)
         try:
             text = file.read_text(encoding="utf-8")
@@ -49,25 +53,24 @@ class CellFolder:
             return None
         try:
             found = json.loads(text)
-            if found["key"] != _plain(key) or found["sha256"] != _digest(found["cell"]):
+            if found["key"] != _plain(key) or found["sha256"] != _digest(found["part"]):
                 raise ValueError("another key, or changed content")
-            return Simulation.model_validate(found["cell"])
+            return self.kind.model_validate(found["part"])
         except (ValueError, KeyError, TypeError, ValidationError):
             self.damaged.append(file)
             return None
 
-    def write(self, key: Mapping[str, Any], simulation: Simulation) -> Path:
-        """Store a complete simulation under that key and return its file."""
-        file, cell = self._file(key), json.loads(simulation.to_json(indent=None))
+    def write(self, key: Mapping[str, Any], document: Document) -> Path:
+        """Store a complete document under that key and return its file."""
+        file, part = self._file(key), json.loads(document.model_dump_json(by_alias=True))
         self.path.mkdir(parents=True, exist_ok=True)
-        document = {"key": _plain(key), "sha256": _digest(cell), "cell": cell}
+        content = {"key": _plain(key), "sha256": _digest(part), "part": part}
         with complete_file(file) as temporary:
-            temporary.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+            temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
         return file
 
     def _file(self, key: Mapping[str, Any]) -> Path:
-        label = ".".join(str(key[part]) for part in ("instance", "policy", "gpus"))
-        return self.path / f"{label}.{_digest(_plain(key))[:DIGITS]}.json"
+        return self.path / f"{key['label']}.{_digest(_plain(key))[:DIGITS]}.json"
 
 
 def _plain(key: Mapping[str, Any]) -> Any:
