@@ -69,8 +69,13 @@ class PartFolder(Generic[Document]):
             temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
         return file
 
+    @staticmethod
+    def name(key: Mapping[str, Any]) -> str:
+        """Return the name of the file of a key."""
+        return f"{key['label']}.{_digest(_plain(key))[:DIGITS]}.json"
+
     def _file(self, key: Mapping[str, Any]) -> Path:
-        return self.path / f"{key['label']}.{_digest(_plain(key))[:DIGITS]}.json"
+        return self.path / self.name(key)
 
 
 def _plain(key: Mapping[str, Any]) -> Any:

@@ -1,0 +1,67 @@
+"""The clusters of the base instance that figures 2, 4, 5 and 6 look at; each is run once."""
+
+from functools import cache
+
+from gnr.arrays import Floats
+from gnr.instance import Instance
+from gnr.plan import Occupancy
+from gnr.reading import load
+from gnr.validation.policies import find_policy
+from gnr.validation.studies.optima import planning_optimum, target_optimum
+from gnr.validation.studies.reproduction.effort import PAPER_SIZES, SEED, Effort
+from gnr.validation.studies.reproduction.parts import ClusterPart, ClusterRun
+
+POOLED, PER_GPU = "pooled", "per-gpu"
+
+
+@cache
+def base() -> Instance:
+    """Return the base instance (9.2)."""
+    return load("two-class")
+
+
+def optimum_of(accounting: str) -> float:
+    """Return the optimum of the base instance under an accounting, money/s per GPU."""
+    return float(target_optimum(base(), accounting).revenue_rate or 0.0)
+
+
+def planned(policy: str) -> tuple[Occupancy, ...]:
+    """Return the fluid point that a policy plans for, per GPU, by class."""
+    return tuple(planning_optimum(base(), find_policy(policy)).classes)
+
+
+def gap_of(run: ClusterRun, accounting: str = "bundled") -> Floats:
+    """Return 1 - revenue / optimum by replication, a fraction; shape ``(replications,)``."""
+    return 1 - run.earned(accounting) / optimum_of(accounting)
+
+
+def pooled_parts(policy: str, effort: Effort) -> dict[tuple[str, str, int], ClusterPart]:
+    """Return the runs of the pooled chain, by policy, fidelity and number of GPUs."""
+    return {
+        (policy, POOLED, size): ClusterPart(
+            instance=base(),
+            policy=policy,
+            gpus=size,
+            fidelity=POOLED,
+            replications=effort.replications,
+            gpu_seconds=effort.pooled_gpu_seconds,
+            seed=SEED,
+        )
+        for size in effort.pooled_sizes
+    }
+
+
+def single_parts(policy: str, effort: Effort) -> dict[tuple[str, str, int], ClusterPart]:
+    """Return the runs GPU by GPU at the sizes of the paper."""
+    return {
+        (policy, PER_GPU, size): ClusterPart(
+            instance=base(),
+            policy=policy,
+            gpus=size,
+            fidelity=PER_GPU,
+            replications=effort.replications,
+            gpu_seconds=effort.single_gpu_seconds,
+            seed=SEED,
+        )
+        for size in PAPER_SIZES
+    }

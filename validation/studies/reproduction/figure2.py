@@ -1,0 +1,92 @@
+"""Figure 2: where requests wait under bundled and under separate charging."""
+
+import math
+
+import numpy as np
+
+from gnr.arrays import Floats
+from gnr.reproduction import Bars, Quantity
+from gnr.validation.studies.reproduction.base_runs import POOLED, base, planned, pooled_parts
+from gnr.validation.studies.reproduction.effort import Effort
+from gnr.validation.studies.reproduction.outline import Measured
+from gnr.validation.studies.reproduction.parts import ClusterPart, ClusterRun
+from gnr.validation.studies.reproduction.quantities import mean_of, ratio_of, series_of
+
+BUNDLED, SEPARATE = "gate-and-route", "prioritize-and-route"
+"""The policies that the paper makes for each charging."""
+
+Key = tuple[str, str, int]
+
+
+def parts(effort: Effort) -> dict[Key, ClusterPart]:
+    """Return the pooled clusters under both policies."""
+    return pooled_parts(BUNDLED, effort) | pooled_parts(SEPARATE, effort)
+
+
+def measured(runs: dict[Key, ClusterRun], effort: Effort) -> Measured:
+    """Return who waits where in the largest cluster, and the picture."""
+    largest = effort.pooled_sizes[-1]
+    bundled, separate = (runs[name, POOLED, largest] for name in (BUNDLED, SEPARATE))
+    quantities = [
+        mean_of(
+            "bundled_prefill_share",
+            "bundled: of all who wait, for prefill",
+            100 * _waiting(bundled, "prefill_queue") / _all_waiting(bundled),
+            "%",
+        ),
+        _buffer("bundled_buffer", "bundled", bundled),
+        mean_of(
+            "separate_decode_share",
+            "separate: of all who wait, for a decode slot",
+            100 * _waiting(separate, "decode_queue") / _all_waiting(separate),
+            "%",
+        ),
+        mean_of("separate_busy", "separate: busy decode slots", 100 * _busy(separate), "%"),
+        ratio_of(
+            "backlog",
+            "waiting for a decode slot, separate over bundled",
+            _waiting(separate, "decode_queue"),
+            _waiting(bundled, "decode_queue"),
+        ),
+    ]
+    return Measured(quantities, [_bars(label, run) for label, run in
+                                 (("Bundled", bundled), ("Separate", separate))])  # fmt: skip
+
+
+def _waiting(run: ClusterRun, field: str) -> Floats:
+    return np.asarray(run.held(field).sum(axis=0))
+
+
+def _all_waiting(run: ClusterRun) -> Floats:
+    return _waiting(run, "prefill_queue") + _waiting(run, "decode_queue")
+
+
+def _decoding(run: ClusterRun) -> Floats:
+    return _waiting(run, "mixed_decode") + _waiting(run, "solo_decode")
+
+
+def _buffer(name: str, label: str, run: ClusterRun) -> Quantity:
+    words = f"{label}: waiting for a decode slot, of the requests that decode"
+    return mean_of(name, words, 100 * _waiting(run, "decode_queue") / _decoding(run), "%")
+
+
+def _busy(run: ClusterRun) -> Floats:
+    """Return the share of the decode slots of the policy's partition that are busy."""
+    mixed = math.ceil(run.gpus * sum(each.prefill for each in planned(run.policy)) - 1e-9)
+    return np.asarray(_decoding(run) / (base().gpu.batch_slots - mixed / run.gpus))
+
+
+def _bars(label: str, run: ClusterRun) -> Bars:
+    lines = [
+        series_of(words, range(len(base().classes)), run.held(field))
+        for words, field in (
+            ("for prefill", "prefill_queue"),
+            ("for a decode slot", "decode_queue"),
+        )
+    ]
+    return Bars(
+        title=f"{label} charging: who waits",
+        y_label="requests per GPU",
+        categories=tuple(each.name for each in base().classes),
+        series=tuple(lines),
+    )

@@ -1,0 +1,147 @@
+"""Figure 4: revenue and queues of growing clusters under gate-and-route."""
+
+import numpy as np
+
+from gnr.reproduction import Lines, Quantity, Reference
+from gnr.validation.studies.reproduction.base_runs import (
+    PER_GPU,
+    POOLED,
+    base,
+    gap_of,
+    optimum_of,
+    planned,
+    pooled_parts,
+    single_parts,
+)
+from gnr.validation.studies.reproduction.effort import PAPER_SIZES, Effort
+from gnr.validation.studies.reproduction.outline import Measured
+from gnr.validation.studies.reproduction.parts import ClusterPart, ClusterRun
+from gnr.validation.studies.reproduction.quantities import (
+    mean_of,
+    ratio_of,
+    series_of,
+    spread_ratio,
+)
+
+POLICY = "gate-and-route"
+
+Key = tuple[str, str, int]
+
+
+def parts(effort: Effort) -> dict[Key, ClusterPart]:
+    """Return the clusters: pooled far beyond the paper's sizes, GPU by GPU at these."""
+    return pooled_parts(POLICY, effort) | single_parts(POLICY, effort)
+
+
+def measured(runs: dict[Key, ClusterRun], effort: Effort) -> Measured:
+    """Return gaps, bands, queues and buffers, and the picture."""
+    largest, most = effort.pooled_sizes[-1], max(PAPER_SIZES)
+    single, pooled = (
+        {size: runs[POLICY, each, size] for kind, each, size in runs if each == fidelity}
+        for fidelity in (PER_GPU, POOLED)
+    )
+    at_most, far = single[most], pooled[largest]
+    quantities = [
+        mean_of("gap_500", "gap to the optimum, 500 GPUs", 100 * gap_of(at_most), "%"),
+        mean_of("gap_500_pooled", "the same, pooled chain", 100 * gap_of(pooled[most]), "%"),
+        mean_of(
+            "gap_500_separate",
+            "the same runs under separate accounting, to its own optimum",
+            100 * gap_of(at_most, "separate"),
+            "%",
+        ),
+        mean_of("gap_largest", f"gap, {largest:,} GPUs, pooled", 100 * gap_of(far), "%"),
+        ratio_of(
+            "fall",
+            f"gap with {largest:,} GPUs over that with 500, pooled",
+            gap_of(far),
+            gap_of(pooled[most]),
+        ),
+        spread_ratio(
+            "band",
+            "standard deviation of revenue between runs, 500 GPUs over 20",
+            at_most.earned("bundled"),
+            single[20].earned("bundled"),
+        ),
+        _queue_error("queue_error_500", at_most),
+        _queue_error("queue_error_largest", far),
+        _buffer("buffer_500", at_most),
+        _buffer("buffer_largest", far),
+    ]
+    return Measured(quantities, [_revenue(single, pooled), _gaps(single, pooled), _queues(single)])
+
+
+def _queue_error(name: str, run: ClusterRun) -> Quantity:
+    target = planned(POLICY)[0].prefill_queue
+    words = f"decode-heavy requests waiting for prefill against the plan, {run.gpus:,} GPUs"
+    return mean_of(name, words, 100 * (run.held("prefill_queue")[0] / target - 1), "%")
+
+
+def _buffer(name: str, run: ClusterRun) -> Quantity:
+    decoding = (run.held("mixed_decode") + run.held("solo_decode")).sum(axis=0)
+    words = f"waiting for a decode slot, of the requests that decode, {run.gpus:,} GPUs"
+    return mean_of(name, words, 100 * run.held("decode_queue").sum(axis=0) / decoding, "%")
+
+
+def _revenue(single: dict[int, ClusterRun], pooled: dict[int, ClusterRun]) -> Lines:
+    lines = [
+        series_of("GPU by GPU", list(single), [each.earned("bundled") for each in single.values()]),
+        series_of(
+            "pooled chain", list(pooled), [each.earned("bundled") for each in pooled.values()]
+        ),
+        series_of(
+            "GPU by GPU, separate accounting",
+            list(single),
+            [each.earned("separate") for each in single.values()],
+        ),
+    ]
+    return Lines(
+        title="Revenue",
+        x_label="GPUs in the cluster, n",
+        y_label="money/s per GPU",
+        series=tuple(lines),
+        references=(
+            Reference(label="optimum R*, bundled", y=optimum_of("bundled")),
+            Reference(label="optimum, separate", y=optimum_of("separate")),
+        ),
+        x_log=True,
+    )
+
+
+def _gaps(single: dict[int, ClusterRun], pooled: dict[int, ClusterRun]) -> Lines:
+    lines = [
+        series_of(label, list(runs), [100 * gap_of(each) for each in runs.values()])
+        for label, runs in (("GPU by GPU", single), ("pooled chain", pooled))
+    ]
+    return Lines(
+        title="Gap to the optimum",
+        x_label="GPUs in the cluster, n",
+        y_label="% of R*",
+        series=tuple(lines),
+        references=(Reference(label="1 %", y=1.0),),
+        x_log=True,
+        y_log=True,
+    )
+
+
+def _queues(single: dict[int, ClusterRun]) -> Lines:
+    names = [each.name for each in base().classes]
+    lines = [
+        series_of(
+            f"{name}, for prefill",
+            list(single),
+            [run.held("prefill_queue")[i] for run in single.values()],
+        )
+        for i, name in enumerate(names)
+    ]
+    buffer = [run.held("decode_queue").sum(axis=0) for run in single.values()]
+    lines.append(series_of("both, for a decode slot", list(single), np.array(buffer)))
+    target = planned(POLICY)[0].prefill_queue
+    return Lines(
+        title="Who waits",
+        x_label="GPUs in the cluster, n",
+        y_label="requests per GPU",
+        series=tuple(lines),
+        references=(Reference(label=f"plan, {names[0]} for prefill", y=target),),
+        x_log=True,
+    )

@@ -1,0 +1,70 @@
+"""Figure 6: occupancies under the SLI-aware policy (Algorithm 6)."""
+
+import numpy as np
+
+from gnr.arrays import Floats
+from gnr.reproduction import Lines, Reference
+from gnr.validation.studies.reproduction.base_runs import POOLED, base, planned, pooled_parts
+from gnr.validation.studies.reproduction.effort import PAPER_SIZES, Effort
+from gnr.validation.studies.reproduction.outline import Measured
+from gnr.validation.studies.reproduction.parts import ClusterPart, ClusterRun
+from gnr.validation.studies.reproduction.quantities import largest_of, series_of
+
+POLICY = "sli-aware"
+
+STATIONS = (("prefill", "in prefill"), ("mixed_decode", "decoding mixed"),
+            ("solo_decode", "decoding solo"))  # fmt: skip
+
+Key = tuple[str, str, int]
+
+
+def parts(effort: Effort) -> dict[Key, ClusterPart]:
+    """Return the pooled clusters."""
+    return pooled_parts(POLICY, effort)
+
+
+def measured(runs: dict[Key, ClusterRun], effort: Effort) -> Measured:
+    """Return how far prefill and decode are from the plan, and the picture."""
+    sizes = {"500": max(PAPER_SIZES), "largest": effort.pooled_sizes[-1]}
+    quantities = [
+        largest_of(
+            f"{what}_{name}",
+            f"largest distance of {words} from the plan, of its total, {size:,} GPUs",
+            _distances(runs[POLICY, POOLED, size], stations),
+            "%",
+        )
+        for name, size in sizes.items()
+        for what, words, stations in (
+            ("prefill", "a class in prefill", ("prefill",)),
+            ("decode", "a class in either decode group", ("mixed_decode", "solo_decode")),
+        )
+    ]
+    return Measured(quantities, [_panel(runs, effort, *each) for each in STATIONS])
+
+
+def _distances(run: ClusterRun, stations: tuple[str, ...]) -> Floats:
+    """Return occupancies less the plan, % of the planned total; shape ``(numbers, runs)``."""
+    plan = planned(POLICY)
+    targets = {each: np.array([getattr(one, each) for one in plan]) for each in stations}
+    total = sum(each.sum() for each in targets.values())
+    rows = [run.held(each) - targets[each][:, None] for each in stations]
+    return np.asarray(100 * np.concatenate(rows) / total)
+
+
+def _panel(runs: dict[Key, ClusterRun], effort: Effort, field: str, title: str) -> Lines:
+    sizes, plan = list(effort.pooled_sizes), planned(POLICY)
+    names = [each.name for each in base().classes]
+    return Lines(
+        title=title.capitalize(),
+        x_label="GPUs in the cluster, n",
+        y_label="requests per GPU",
+        series=tuple(
+            series_of(name, sizes, [runs[POLICY, POOLED, n].held(field)[i] for n in sizes])
+            for i, name in enumerate(names)
+        ),
+        references=tuple(
+            Reference(label=f"plan, {name}", y=float(getattr(plan[i], field)))
+            for i, name in enumerate(names)
+        ),
+        x_log=True,
+    )

@@ -1,0 +1,38 @@
+"""The experiments by name, in the order of the paper."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from gnr.validation.studies.reproduction import figure2, figure4, figure5, figure6
+from gnr.validation.studies.reproduction.effort import Effort
+from gnr.validation.studies.reproduction.outline import Measured
+from gnr.validation.studies.reproduction.parts import Part
+
+
+@dataclass(frozen=True)
+class Rebuild:
+    """How an experiment is run again.
+
+    Attributes
+    ----------
+    parts
+        The parts it is made of, by keys of its own.
+    measured
+        What their documents, by the same keys, come to.
+    """
+
+    parts: Callable[[Effort], Mapping[Any, Part]]
+    measured: Callable[[Any, Effort], Measured]
+
+
+REBUILDS: Mapping[str, Rebuild] = MappingProxyType(
+    {
+        "figure2": Rebuild(figure2.parts, figure2.measured),
+        "figure4": Rebuild(figure4.parts, figure4.measured),
+        "figure5": Rebuild(figure5.parts, figure5.measured),
+        "figure6": Rebuild(figure6.parts, figure6.measured),
+    }
+)
+"""By name."""
