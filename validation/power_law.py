@@ -36,7 +36,7 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class Estimate:
-    """A fitted figure with its bootstrap interval of level `CONFIDENCE`."""
+    """A fitted figure with its bootstrap interval."""
 
     estimate: float
     low: float
@@ -95,6 +95,7 @@ def fit_power_law(
     least: float = 0.0,
     resamples: int = 1000,
     seed: int,
+    confidence: float = CONFIDENCE,
 ) -> PowerLaw:
     r"""Fit the curve to replications of the gap at several cluster sizes.
 
@@ -109,6 +110,8 @@ def fit_power_law(
         No limit is below: 0 for the gap to an optimum that nobody can beat.
     resamples, seed
         Number of bootstrap refits, and the seed of their draws.
+    confidence
+        Of the intervals.
 
     Raises
     ------
@@ -144,11 +147,13 @@ def fit_power_law(
     deviations = lack[:, None] * decay * random.standard_normal(noise.shape)
     again = _fit(size, means + noise + deviations, errors)
     return PowerLaw(
-        limit=_estimate(best.limit + least, again.limit + least),
+        limit=_estimate(best.limit + least, again.limit + least, confidence),
         amplitude=_estimate(
-            best.amplitude * middle**best.exponent, again.amplitude * middle**again.exponent
+            best.amplitude * middle**best.exponent,
+            again.amplitude * middle**again.exponent,
+            confidence,
         ),
-        exponent=_estimate(best.exponent, again.exponent),
+        exponent=_estimate(best.exponent, again.exponent, confidence),
         lack_of_fit=float(best.lack[0]),
     )
 
@@ -182,9 +187,9 @@ def _checked(gpus: ArrayLike, samples: Sequence[ArrayLike]) -> tuple[Floats, lis
     return n, values
 
 
-def _estimate(best: Floats, draws: Floats) -> Estimate:
+def _estimate(best: Floats, draws: Floats, confidence: float) -> Estimate:
     """Return the best fit's figure with percentiles of the refits'."""
-    tail = (1 - CONFIDENCE) / 2
+    tail = (1 - confidence) / 2
     low, high = np.quantile(draws, [tail, 1 - tail])
     return Estimate(float(best[0]), float(low), float(high))
 

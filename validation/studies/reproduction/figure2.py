@@ -6,28 +6,34 @@ import numpy as np
 
 from gnr.arrays import Floats
 from gnr.reproduction import Bars, Quantity
-from gnr.validation.studies.reproduction.base_runs import POOLED, base, planned, pooled_parts
-from gnr.validation.studies.reproduction.effort import Effort
+from gnr.validation.studies.reproduction.base_runs import PER_GPU, base, planned, single_parts
+from gnr.validation.studies.reproduction.effort import PAPER_SIZES, Effort
 from gnr.validation.studies.reproduction.outline import Measured
 from gnr.validation.studies.reproduction.parts import ClusterPart, ClusterRun
-from gnr.validation.studies.reproduction.quantities import mean_of, ratio_of, series_of
+from gnr.validation.studies.reproduction.quantities import exactly, mean_of, ratio_of, series_of
 
 BUNDLED, SEPARATE = "gate-and-route", "prioritize-and-route"
 """The policies that the paper makes for each charging."""
+
+QUEUES = {"prefill_queue": "for prefill", "decode_queue": "for a decode slot"}
+
+GPUS = max(PAPER_SIZES)
 
 Key = tuple[str, str, int]
 
 
 def parts(effort: Effort) -> dict[Key, ClusterPart]:
-    """Return the pooled clusters under both policies."""
-    return pooled_parts(BUNDLED, effort) | pooled_parts(SEPARATE, effort)
+    """Return the paper's largest cluster under both policies."""
+    found = single_parts(BUNDLED, effort) | single_parts(SEPARATE, effort)
+    return {key: part for key, part in found.items() if part.gpus == GPUS}
 
 
 def measured(runs: dict[Key, ClusterRun], effort: Effort) -> Measured:
-    """Return who waits where in the largest cluster, and the picture."""
-    largest = effort.pooled_sizes[-1]
-    bundled, separate = (runs[name, POOLED, largest] for name in (BUNDLED, SEPARATE))
+    """Return who waits where, in the plan and in the cluster, and the picture."""
+    bundled, separate = (runs[name, PER_GPU, GPUS] for name in (BUNDLED, SEPARATE))
     quantities = [
+        _planned_share("bundled_planned_share", BUNDLED, "prefill_queue"),
+        _planned_share("separate_planned_share", SEPARATE, "decode_queue"),
         mean_of(
             "bundled_prefill_share",
             "bundled: of all who wait, for prefill",
@@ -51,6 +57,12 @@ def measured(runs: dict[Key, ClusterRun], effort: Effort) -> Measured:
     ]
     return Measured(quantities, [_bars(label, run) for label, run in
                                  (("Bundled", bundled), ("Separate", separate))])  # fmt: skip
+
+
+def _planned_share(name: str, policy: str, field: str) -> Quantity:
+    queues = [sum(float(getattr(each, one)) for each in planned(policy)) for one in QUEUES]
+    share = sum(float(getattr(each, field)) for each in planned(policy)) / sum(queues)
+    return exactly(name, f"plan of {policy}: of all who wait, {QUEUES[field]}", 100 * share, "%")
 
 
 def _waiting(run: ClusterRun, field: str) -> Floats:

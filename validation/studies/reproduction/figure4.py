@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from gnr.reproduction import Lines, Quantity, Reference
+from gnr.arrays import Floats
+from gnr.reproduction import Lines, Reference
 from gnr.validation.studies.reproduction.base_runs import (
     PER_GPU,
     POOLED,
@@ -17,10 +18,10 @@ from gnr.validation.studies.reproduction.effort import PAPER_SIZES, Effort
 from gnr.validation.studies.reproduction.outline import Measured
 from gnr.validation.studies.reproduction.parts import ClusterPart, ClusterRun
 from gnr.validation.studies.reproduction.quantities import (
+    limit_of,
     mean_of,
-    ratio_of,
+    narrowing,
     series_of,
-    spread_ratio,
 )
 
 POLICY = "gate-and-route"
@@ -51,36 +52,59 @@ def measured(runs: dict[Key, ClusterRun], effort: Effort) -> Measured:
             "%",
         ),
         mean_of("gap_largest", f"gap, {largest:,} GPUs, pooled", 100 * gap_of(far), "%"),
-        ratio_of(
-            "fall",
-            f"gap with {largest:,} GPUs over that with 500, pooled",
-            gap_of(far),
-            gap_of(pooled[most]),
+        limit_of(
+            "gap_limit",
+            "where the gap goes with n, pooled",
+            list(pooled),
+            [100 * gap_of(each) for each in pooled.values()],
+            "%",
         ),
-        spread_ratio(
+        narrowing(
             "band",
-            "standard deviation of revenue between runs, 500 GPUs over 20",
-            at_most.earned("bundled"),
-            single[20].earned("bundled"),
+            "exponent of n in the standard deviation of revenue between runs",
+            list(single),
+            [each.earned("bundled") for each in single.values()],
+            [each.horizon_s for each in single.values()],
         ),
-        _queue_error("queue_error_500", at_most),
-        _queue_error("queue_error_largest", far),
-        _buffer("buffer_500", at_most),
-        _buffer("buffer_largest", far),
+        mean_of(
+            "queue_500",
+            "decode-heavy requests waiting for prefill that lack to the plan, 500 GPUs",
+            _lacking(at_most),
+            "%",
+        ),
+        limit_of(
+            "queue_limit",
+            "the same, where it goes with n, pooled",
+            list(pooled),
+            [_lacking(each) for each in pooled.values()],
+            "%",
+        ),
+        mean_of(
+            "buffer_500",
+            "waiting for a decode slot, of the requests that decode, 500 GPUs",
+            _buffer(at_most),
+            "%",
+        ),
+        limit_of(
+            "buffer_limit",
+            "the same, where it goes with n, pooled",
+            list(pooled),
+            [_buffer(each) for each in pooled.values()],
+            "%",
+        ),
     ]
     return Measured(quantities, [_revenue(single, pooled), _gaps(single, pooled), _queues(single)])
 
 
-def _queue_error(name: str, run: ClusterRun) -> Quantity:
-    target = planned(POLICY)[0].prefill_queue
-    words = f"decode-heavy requests waiting for prefill against the plan, {run.gpus:,} GPUs"
-    return mean_of(name, words, 100 * (run.held("prefill_queue")[0] / target - 1), "%")
+def _lacking(run: ClusterRun) -> Floats:
+    """Return what the queue before prefill lacks to the plan, % of it; shape ``(runs,)``."""
+    return np.asarray(100 * (1 - run.held("prefill_queue")[0] / planned(POLICY)[0].prefill_queue))
 
 
-def _buffer(name: str, run: ClusterRun) -> Quantity:
+def _buffer(run: ClusterRun) -> Floats:
+    """Return who waits for a decode slot, % of those that decode; shape ``(runs,)``."""
     decoding = (run.held("mixed_decode") + run.held("solo_decode")).sum(axis=0)
-    words = f"waiting for a decode slot, of the requests that decode, {run.gpus:,} GPUs"
-    return mean_of(name, words, 100 * run.held("decode_queue").sum(axis=0) / decoding, "%")
+    return np.asarray(100 * run.held("decode_queue").sum(axis=0) / decoding)
 
 
 def _revenue(single: dict[int, ClusterRun], pooled: dict[int, ClusterRun]) -> Lines:

@@ -5,7 +5,7 @@ from gnr.validation.studies.reproduction.base_runs import PER_GPU, base, planned
 from gnr.validation.studies.reproduction.effort import PAPER_SIZES, Effort
 from gnr.validation.studies.reproduction.outline import Measured
 from gnr.validation.studies.reproduction.parts import ClusterPart, ClusterRun
-from gnr.validation.studies.reproduction.quantities import mean_of, series_of, spread_ratio
+from gnr.validation.studies.reproduction.quantities import largest_of, mean_of, narrowing, series_of
 
 POLICY = "gate-and-route"
 
@@ -20,13 +20,12 @@ def parts(effort: Effort) -> dict[Key, ClusterPart]:
 def measured(runs: dict[Key, ClusterRun], effort: Effort) -> Measured:
     """Return how far prefill and decode are from the plan, and the picture."""
     most = runs[POLICY, PER_GPU, max(PAPER_SIZES)]
-    few = runs[POLICY, PER_GPU, 20]
     plan, names = planned(POLICY), [each.name for each in base().classes]
     quantities = [
-        mean_of(
+        largest_of(
             f"prefill_{i}",
-            f"{name} in prefill against the plan, 500 GPUs",
-            100 * (most.held("prefill")[i] / plan[i].prefill - 1),
+            f"{name} in prefill: distance from the plan, 500 GPUs",
+            [100 * (most.held("prefill")[i] / plan[i].prefill - 1)],
             "%",
         )
         for i, name in enumerate(names)
@@ -40,11 +39,12 @@ def measured(runs: dict[Key, ClusterRun], effort: Effort) -> Measured:
             100 * (decoding / target - 1),
             "%",
         ),
-        spread_ratio(
-            "decode_spread",
-            f"standard deviation between runs of {names[0]} that decode, 500 GPUs over 20",
-            decoding,
-            (few.held("mixed_decode") + few.held("solo_decode"))[0],
+        narrowing(
+            "decode_band",
+            f"exponent of n in the standard deviation between runs of {names[0]} that decode",
+            list(PAPER_SIZES),
+            [(run.held("mixed_decode") + run.held("solo_decode"))[0] for run in runs.values()],
+            [run.horizon_s for run in runs.values()],
         ),
     ]
     panels = [

@@ -54,6 +54,8 @@ class ClusterRun(BaseModel):
     """Money/s per GPU by replication, under bundled and under separate accounting."""
     occupancy: dict[str, list[list[float]]]
     """Requests per GPU by class and replication, for each of `FIELDS`."""
+    horizon_s: float
+    """Measured window of each run, s."""
     starts_agree: str
     """Whether runs from an empty cluster and from the plan agree."""
     warnings: tuple[str, ...]
@@ -134,6 +136,7 @@ class ClusterPart:
             fidelity=self.fidelity,
             revenue={name: of(measures, rates).tolist() for name, of in REVENUE.items()},
             occupancy={name: found.samples[name].tolist() for name in FIELDS},
+            horizon_s=found.horizon_s,
             starts_agree=found.warmup_check.agree,
             warnings=found.warnings,
         )

@@ -1,12 +1,22 @@
 """Quantities with intervals, all at the confidence that ``claims.toml`` fixes."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
 from gnr.reproduction import Quantity, Series
+from gnr.validation.power_law import MOST_LACK_FOR_A_VERDICT, fit_power_law
 from gnr.validation.statistics import interval
+from gnr.validation.studies.reproduction.effort import SEED
 from gnr.validation.studies.reproduction.outline import confidence
+
+LARGEST = float(np.finfo(float).max)
+"""In the place of infinity, which JSON does not have."""
+
+RESAMPLES = 10_000
+"""Draws behind the interval of a limit: ten of them are beyond each end."""
 
 
 def exactly(name: str, words: str, value: float, unit: str = "") -> Quantity:
@@ -33,31 +43,50 @@ def ratio_of(name: str, words: str, above: ArrayLike, below: ArrayLike) -> Quant
     ends = [top.low / each for each in (bottom.low, bottom.high)]
     ends += [top.high / each for each in (bottom.low, bottom.high)]
     bounded = bottom.low > 0
-    largest = float(np.finfo(float).max)
     return Quantity(
         name=name,
         words=words,
         value=top.mean / bottom.mean,
-        low=min(ends) if bounded else -largest,
-        high=max(ends) if bounded else largest,
+        low=min(ends) if bounded else -LARGEST,
+        high=max(ends) if bounded else LARGEST,
         unit="",
     )
 
 
-def spread_ratio(name: str, words: str, above: ArrayLike, below: ArrayLike) -> Quantity:
-    """Return the ratio of the standard deviations of two independent near-normal samples."""
-    top, bottom = np.asarray(above, float), np.asarray(below, float)
-    ratio = float(top.std(ddof=1) / bottom.std(ddof=1))
-    tail = (1 - confidence()) / 2
-    low, high = stats.f.ppf([tail, 1 - tail], len(top) - 1, len(bottom) - 1)
+def narrowing(
+    name: str, words: str, sizes: ArrayLike, samples: Sequence[ArrayLike], times: ArrayLike
+) -> Quantity:
+    r"""Return the exponent of n in the standard deviation between runs of equal length.
+
+    Independent requests make it -1/2; 0 is a band that does not narrow. `samples` has one sample
+    of time averages for each size, `times` how long they ran, s: a standard deviation falls as the
+    square root of that. The logarithm of a standard deviation of m near-normal values has variance
+    about :math:`1/(2(m-1))`; the interval is that of the least squares line.
+    """
+    x = np.log(np.asarray(sizes, float))
+    values = [np.asarray(each, float) for each in samples]
+    y = np.log([each.std(ddof=1) for each in values]) + np.log(np.asarray(times, float)) / 2
+    weights = (x - x.mean()) / ((x - x.mean()) ** 2).sum()
+    error = np.sqrt((weights**2 / [2 * (len(each) - 1) for each in values]).sum())
+    half = float(stats.norm.ppf((1 + confidence()) / 2) * error)
+    slope = float(weights @ y)
     return Quantity(
-        name=name,
-        words=words,
-        value=ratio,
-        low=ratio / float(np.sqrt(high)),
-        high=ratio / float(np.sqrt(low)),
-        unit="",
+        name=name, words=words, value=slope, low=slope - half, high=slope + half, unit=""
     )
+
+
+def limit_of(
+    name: str, words: str, sizes: Sequence[int], samples: Sequence[ArrayLike], unit: str = ""
+) -> Quantity:
+    """Return where a power law through samples at growing sizes goes, see `fit_power_law`.
+
+    A law that the points do not follow has no limit: the interval is then everything.
+    """
+    fit = fit_power_law(sizes, samples, resamples=RESAMPLES, seed=SEED, confidence=confidence())
+    low, high = fit.limit.low, fit.limit.high
+    if fit.lack_of_fit >= MOST_LACK_FOR_A_VERDICT:
+        low, high = -LARGEST, LARGEST
+    return Quantity(name=name, words=words, value=fit.limit.estimate, low=low, high=high, unit=unit)
 
 
 def series_of(label: str, x: ArrayLike, samples: ArrayLike) -> Series:
