@@ -1,15 +1,15 @@
 """The terminal summary of `gnr fit`."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
-from rich import box
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
 from gnr.fit_result import Arrivals, Band, Banded, Dispersion, Fit, LengthLaw, LogRead
 from gnr.measure.fit_request import DEFAULT_LIKE
+from gnr.summary_table import narrow_table
 
 UNITS_OF_TIME = ("s", "ms", "us", "ns")
 
@@ -73,7 +73,7 @@ def duration(seconds: float) -> str:
 def _class_table(result: Fit) -> Table:
     rates = result.total_rate is not None
     columns = ["share", "prompt", "output", *["requests/s"] * rates, "/s per GPU", "served"]
-    table = _table("classes, with 95 % intervals", "class", columns)
+    table = narrow_table("classes, with 95 % intervals", "class", columns)
     for each in result.classes:
         cells = [
             _percent(each.share),
@@ -91,7 +91,7 @@ def _cached_table(result: Fit) -> list[Table]:
     """Return prompts without what a prefix cache saves, where the log tells."""
     if result.prefix_cache is None:
         return []
-    table = _table("prompts less cached prefixes", "class", ["prompt", "effective prompt"])
+    table = narrow_table("prompts less cached prefixes", "class", ["prompt", "effective prompt"])
     for each in result.classes:
         if each.effective_prompt_tokens is not None:
             table.add_row(each.name, _figure(each.prompt_tokens),
@@ -101,7 +101,7 @@ def _cached_table(result: Fit) -> list[Table]:
 
 def _law_table(result: Fit) -> Table:
     columns = ["mean", "scv", "KS", "by chance", "KL", "p50", "p95", "p99"]
-    table = _table("lengths, and how far they are from exponential", "", columns)
+    table = narrow_table("lengths, and how far they are from exponential", "", columns)
     for name, law in (("all prompts", result.prompt_law), ("all outputs", result.output_law)):
         table.add_row(name, *_law_cells(law))
     for each in result.classes:
@@ -227,11 +227,3 @@ def _between(band: Band | None, form: str) -> str:
         return ""
     low, high = form.format(band.low), form.format(band.high)
     return "" if low == high else f" ({low}–{high})"
-
-
-def _table(title: str, first: str, columns: Sequence[str]) -> Table:
-    table = Table(title=title, box=box.SIMPLE, title_justify="left", title_style="italic")
-    table.add_column(first, no_wrap=True, max_width=26)
-    for column in columns:
-        table.add_column(column, justify="right")
-    return table

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from rich import box
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
 from gnr.replay_result import Fates, Latencies, Repeated, Replay, ReplayedPolicy, Times
+from gnr.summary_table import table
 
 MOST_CLASSES = 12
 """Classes shown; the rest is in the JSON."""
@@ -47,10 +47,10 @@ def _policy_table(found: Replay) -> Table:
     refused = any(each.fates.refused.mean for each in found.policies)
     headers = ("policy", "of the optimum", "left", *(["refused"] * refused), "TTFT", "p95", "p99",
                "TPOT", "p95", "p99", "end to end", "p95", "all done")  # fmt: skip
-    table = _table("what each policy makes of it; times in s, TPOT in ms", headers)
+    rows = table("what each policy makes of it; times in s, TPOT in ms", headers)
     for each in found.policies:
         latency = each.latency
-        table.add_row(
+        rows.add_row(
             name_of(each),
             _share(each.share_of_optimum),
             _left(each.fates),
@@ -60,22 +60,22 @@ def _policy_table(found: Replay) -> Table:
             *_cells(latency.end_to_end, 1.0)[:2],
             f"{each.makespan_s.mean:,.4g}",
         )
-    return table
+    return rows
 
 
 def _class_table(found: Replay, policy: ReplayedPolicy) -> Table:
     headers = ("class", "finished", "left", "refused", "TTFT", "p95", "TPOT", "p95", "end to end",
                "p95")  # fmt: skip
-    table = _table(f"by class under {name_of(policy)}", headers)
+    rows = table(f"by class under {name_of(policy)}", headers)
     for each in policy.classes[:MOST_CLASSES]:
-        table.add_row(
+        rows.add_row(
             each.name,
             f"{each.fates.finished.mean:.2%}",
             _left(each.fates),
             f"{each.fates.refused.mean:.2%}",
             *_by_class(each.latency),
         )
-    return table
+    return rows
 
 
 def _left(fates: Fates) -> str:
@@ -89,14 +89,6 @@ def _by_class(latency: Latencies) -> list[str]:
         *_cells(latency.tpot, 1e3)[:2],
         *_cells(latency.end_to_end, 1.0)[:2],
     ]
-
-
-def _table(title: str, headers: tuple[str, ...]) -> Table:
-    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", title_style="",
-                  padding=(0, 1, 0, 0))  # fmt: skip
-    for k, header in enumerate(headers):
-        table.add_column(header, justify="right" if k else "left", no_wrap=k > 0)
-    return table
 
 
 def _cells(times: Times | None, factor: float) -> list[str]:

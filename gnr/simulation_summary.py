@@ -5,13 +5,12 @@ import shlex
 from collections.abc import Sequence
 from typing import Any
 
-from rich import box
 from rich.console import Group
-from rich.table import Table
 from rich.text import Text
 
 from gnr.convergence import Bounded, Convergence
 from gnr.simulation import Estimate, Kept, MeasuredPromise, Simulation
+from gnr.summary_table import narrow_table
 
 TERMS = {
     "idle": "idle slots",
@@ -56,7 +55,7 @@ def summarize_simulation(result: Simulation) -> Any:
     """Return the summary of one simulation as a rich renderable."""
     rate = result.revenue_rate
     heading = Text(f"{result.instance}: {result.policy} on {result.gpus:,} GPUs", style="bold")
-    table = _table("means per GPU; their intervals are in the JSON", "class", [
+    table = narrow_table("means per GPU; their intervals are in the JSON", "class", [
         "in prefill", "mixed decode", "solo decode", "wait prefill", "wait decode", "served/s",
         "left", "TPOT",
     ])  # fmt: skip
@@ -125,7 +124,7 @@ def _promise_table(result: Simulation) -> list[Any]:
         return []
     served = any(each.served_only is not None for each in result.promises)
     headings = ["promised", "planned", "measured", *["served only"] * served, "", "unit"]
-    table = _table("promises, 95 % intervals, no tolerance", "promise", headings)
+    table = narrow_table("promises, 95 % intervals, no tolerance", "promise", headings)
     for each in result.promises:
         row = [bound_text(each), plain_value(each.planned), interval_text(each.measured)]
         row += [interval_text(each.served_only)] * served
@@ -286,7 +285,7 @@ def _split_note(result: Simulation) -> list[Text]:
 def summarize_convergence(result: Convergence) -> Any:
     """Return the summary of a convergence study as a rich renderable."""
     promised = result.against == "plan"
-    table = _table(
+    table = narrow_table(
         f"gap to the LP optimum and its causes, {result.accounting} accounting, 95 % intervals",
         "GPUs",
         ["money/s per GPU", *["gap to the plan"] * promised, "gap", *TERMS.values()],
@@ -336,7 +335,7 @@ def _kept_by_size(points: Sequence[Simulation]) -> list[Any]:
     if not points or not points[0].promises:
         return []
     headings = ["promised", "planned", *(f"{point.gpus:,} GPUs" for point in points)]
-    table = _table("promises by cluster size: measured", "promise", headings)
+    table = narrow_table("promises by cluster size: measured", "promise", headings)
     for k, each in enumerate(points[0].promises):
         found = [point.promises[k] for point in points]
         cells = [f"{interval_text(one.measured)}\n{KEPT[one.kept]}" for one in found]
@@ -365,11 +364,3 @@ def _share(value: Bounded) -> str:
 
 def _number(value: Bounded) -> str:
     return f"{value.estimate:.3f} ({value.low:.3f} to {value.high:.3f})"
-
-
-def _table(title: str, first: str, columns: Sequence[str]) -> Table:
-    table = Table(title=title, box=box.SIMPLE, title_justify="left", title_style="italic")
-    table.add_column(first, no_wrap=True, max_width=26)
-    for column in columns:
-        table.add_column(column, justify="right")
-    return table

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
-from rich import box
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
 from gnr.sizing import KeptPromise, SizedPolicy, Sizing
+from gnr.summary_table import table
 
 MOST_CLASSES = 12
 """Classes shown; the rest is in the JSON."""
@@ -35,19 +35,19 @@ def summarize_sizing(found: Sizing) -> Any:
 
 def compare_profiles(results: Sequence[Sizing]) -> Any:
     """Return one table of several instances, the cheapest or smallest told."""
-    table = _table("profiles side by side", ("instance", "policy", "GPUs", "in all", "cost/h"))
+    rows = table("profiles side by side", ("instance", "policy", "GPUs", "in all", "cost/h"))
     for each in results:
         choice = each.choice
-        table.add_row(each.instance, *(["–"] * 4 if choice is None else _profile(choice)))
+        rows.add_row(each.instance, *(["–"] * 4 if choice is None else _profile(choice)))
     sized = [(each.instance, each.choice) for each in results if each.choice is not None]
     if not sized:
-        return table
+        return rows
     priced = [(name, one.cost.per_hour) for name, one in sized if one.cost is not None]
     if len(priced) == len(sized):
         name, cost = min(priced, key=lambda pair: pair[1])
-        return Group(table, Text(f"Cheapest: {name}, {cost:,.6g} an hour."))
+        return Group(rows, Text(f"Cheapest: {name}, {cost:,.6g} an hour."))
     name, gpus = min(((n, one.physical_gpus or 0) for n, one in sized), key=lambda pair: pair[1])
-    return Group(table, Text(f"Fewest GPUs: {name}, {gpus:,}. Prices ([gpu.cost]) would say more."))
+    return Group(rows, Text(f"Fewest GPUs: {name}, {gpus:,}. Prices ([gpu.cost]) would say more."))
 
 
 def _profile(choice: SizedPolicy) -> list[str]:
@@ -101,12 +101,12 @@ def _policy_table(found: Sizing) -> Table:
     priced = any(each.cost is not None for each in found.policies)
     headers = ("policy", "GPUs", "prefill:decode", "fluid limit", "first guess", "5% fewer",
                *(["cost/h", "per 1M tokens"] * priced))  # fmt: skip
-    table = _table("what each policy needs", headers)
+    rows = table("what each policy needs", headers)
     for each in found.policies:
         cost = each.cost
         cells = ["–", "–"] if cost is None else [f"{cost.per_hour:,.6g}",
                                                 f"{cost.per_million_tokens:.4g}"]  # fmt: skip
-        table.add_row(
+        rows.add_row(
             each.policy,
             {"found": "", "undecided": "? "}.get(each.status, "")
             + ("none" if each.gpus is None else f"{each.gpus:,}"),
@@ -118,7 +118,7 @@ def _policy_table(found: Sizing) -> Table:
             else {"yes": "fail", "no": "keep"}.get(each.smaller.fails, "undecided"),
             *(cells * priced),
         )
-    return table
+    return rows
 
 
 def _split(each: SizedPolicy) -> str:
@@ -131,12 +131,12 @@ def _split(each: SizedPolicy) -> str:
 
 def _promise_table(choice: SizedPolicy) -> Table:
     headers = ("promise", "promised", "measured", "kept")
-    table = _table(f"promises under {choice.policy}", headers)
+    rows = table(f"promises under {choice.policy}", headers)
     for each in () if choice.cluster is None else choice.cluster.promises:
         sign = "≤" if each.direction == "at_most" else "≥"
-        table.add_row(each.name, f"{sign} {_amount(each.promised, each.unit)}", _measured(each),
+        rows.add_row(each.name, f"{sign} {_amount(each.promised, each.unit)}", _measured(each),
                       each.kept)  # fmt: skip
-    return table
+    return rows
 
 
 def _measured(each: KeptPromise) -> str:
@@ -160,24 +160,16 @@ def _amount(value: float, unit: str, like: float | None = None) -> str:
 
 def _class_table(choice: SizedPolicy) -> Table:
     headers = ("class", "GPUs prefilling", "GPUs' worth of decodes", "finished /s", "left")
-    table = _table("by class, means over time", headers)
+    rows = table("by class, means over time", headers)
     for each in choice.classes[:MOST_CLASSES]:
-        table.add_row(
+        rows.add_row(
             each.name,
             f"{each.prefill_gpus:,.2f}",
             f"{each.decode_gpus:,.2f}",
             f"{each.finished:,.5g}",
             f"{each.abandoned:.2%}",
         )
-    return table
-
-
-def _table(title: str, headers: tuple[str, ...]) -> Table:
-    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", title_style="",
-                  padding=(0, 1, 0, 0))  # fmt: skip
-    for k, header in enumerate(headers):
-        table.add_column(header, justify="right" if k else "left", no_wrap=k > 0)
-    return table
+    return rows
 
 
 def _foot(found: Sizing) -> str:
