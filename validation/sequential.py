@@ -38,6 +38,11 @@ class Bounded:
     high: Floats
     limit: float
 
+    @property
+    def seems_kept(self) -> bool:
+        """Whether the mean is within the limit, which claims nothing; not where it is nan."""
+        return float(self.high.mean()) <= self.limit
+
     def kept(self) -> float:
         """Return the p-value of the claim that the mean is below the limit."""
         return below(self.high, self.limit)

@@ -22,7 +22,6 @@ from gnr.validation.studies.drawn_inputs import drawn, instance_of
 from gnr.validation.studies.first_guess import first_guess
 from gnr.validation.studies.size_response import response_of
 from gnr.validation.studies.size_search import Vector, smallest
-from gnr.validation.studies.sizing import size_of
 from gnr.validation.studies.trials import Size, Task, glance
 
 TOLERANCE = 0.03
@@ -57,7 +56,7 @@ def simulated(task: Task) -> Size:
 
     def keeps(vector: Vector) -> bool:
         try:
-            return glance(task, size_of(vector)).seems_to_keep
+            return glance(task, Size.of_parts(vector)).seems_to_keep
         except NoOptimumError:
             return False
 
@@ -67,7 +66,7 @@ def simulated(task: Task) -> Size:
     least = (1, 1) if task.partitioned else (int(np.ceil(fluid.gpus)),)
     found = smallest(keeps, first_guess(task, fluid), least)
     assert found is not None
-    return size_of(found)
+    return Size.of_parts(found)
 
 
 @pytest.mark.long

@@ -191,7 +191,7 @@ def _tried_cluster(evidence: Evidence) -> TriedCluster:
         broken=tuple(
             promise.name
             for promise, bounded in zip(promises, evidence.bounds, strict=True)
-            if not float(bounded.high.mean()) <= bounded.limit
+            if not bounded.seems_kept
         ),
         measured={each.name: _mean(each) for each in promises},
     )
@@ -206,6 +206,7 @@ def _nearest(evidence: Evidence) -> tuple[NearestPromise, ...]:
     broken = [
         each
         for each, bounded in zip(_promises(evidence, 0.0), evidence.bounds, strict=True)
+        # unlike `seems_kept`, a mean that is nan is on neither side
         if float(bounded.high.mean()) > bounded.limit and each.measured is not None
     ]
     return tuple(

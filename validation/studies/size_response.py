@@ -127,10 +127,8 @@ def _staffed(task: Task, demanded: Instance) -> Vector | None:
 
 def _in_proportion(found: Size, staffed: Vector, nominal: Vector) -> float:
     """Return n, each part of the cluster found changed as the same part of the staffing."""
-    prefill = found.prefill_gpus
-    parts = (found.gpus,) if prefill is None else (prefill, found.gpus - prefill)
     return math.fsum(
-        part * now / before for part, now, before in zip(parts, staffed, nominal, strict=True)
+        part * now / before for part, now, before in zip(found.parts, staffed, nominal, strict=True)
     )
 
 

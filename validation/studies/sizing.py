@@ -245,7 +245,7 @@ class _Search:
         return self._known[vector]
 
     def _looked_at(self, vector: Vector) -> bool:
-        size = size_of(vector)
+        size = Size.of_parts(vector)
         if size.gpus > MOST_SINGLE_GPUS:
             return False
         self._tell(f"{self._task.policy.name}: trying {words(size)}")
@@ -258,18 +258,6 @@ class _Search:
         return evidence.seems_to_keep and trial.settles
 
 
-def size_of(vector: Vector) -> Size:
-    """Return the cluster that a vector of the search stands for."""
-    return Size(vector[0]) if len(vector) == 1 else Size(sum(vector), vector[0])
-
-
-def vector_of(size: Size) -> Vector:
-    """Return the vector of the search that stands for a cluster."""
-    if size.prefill_gpus is None:
-        return (size.gpus,)
-    return (size.prefill_gpus, size.gpus - size.prefill_gpus)
-
-
 def words(size: Size) -> str:
     """Return a size in words."""
     group = "" if size.prefill_gpus is None else f", {size.prefill_gpus} of them prefilling"
@@ -279,7 +267,7 @@ def words(size: Size) -> str:
 def _claimed(task: Task, vector: Vector, tell: Told) -> Claim:
     """Return the claim that a cluster keeps its promises, of `vector` or somewhat more GPUs."""
     for attempt in range(1, size_claims.ATTEMPTS + 1):
-        size = size_of(vector)
+        size = Size.of_parts(vector)
         tell(f"{task.policy.name}: do {words(size)} keep all promises?")
         trial = Trial(task, size, claim_effort(attempt))
         claim = size_claims.keeps(trial, size_claims.level_of(task, attempt))
@@ -291,12 +279,12 @@ def _claimed(task: Task, vector: Vector, tell: Told) -> Claim:
     return claim
 
 
-def _smaller(task: Task, fluid: FluidSize | None, found: Size) -> size_report.Smaller:
+def _smaller(task: Task, fluid: FluidSize, found: Size) -> size_report.Smaller:
     """Return what can be said of a twentieth fewer GPUs."""
     gpus = int(SMALLER * found.gpus)
     if gpus == 0:
         return size_report.Smaller(gpus, Verdict.YES, size_report.NOBODY_SERVED, ())
-    if fluid is not None and gpus < fluid.gpus * (1 - 1e-9):
+    if gpus < fluid.gpus * (1 - 1e-9):
         return size_report.Smaller(gpus, Verdict.YES, size_report.BY_THE_PROGRAM, ())
     effort = claim_effort(size_claims.ATTEMPTS + 1)
     if found.prefill_gpus is None:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from enum import Enum
 from functools import cached_property
+from typing import Self
 
 import numpy as np
 
@@ -29,6 +30,7 @@ from gnr.validation.studies.cluster import Cluster, make_cluster
 from gnr.validation.studies.optima import planning_optimum, policy_plan
 from gnr.validation.studies.setting import PER_GPU, Setting
 from gnr.validation.studies.settling import longest_simulated, relaxation_time
+from gnr.validation.studies.size_search import Vector
 
 
 class Side(Enum):
@@ -66,6 +68,18 @@ class Size:
 
     gpus: int
     prefill_gpus: int | None = None
+
+    @classmethod
+    def of_parts(cls, parts: Vector) -> Self:
+        """Return the cluster that a vector of the search stands for."""
+        return cls(parts[0]) if len(parts) == 1 else cls(sum(parts), parts[0])
+
+    @property
+    def parts(self) -> Vector:
+        """GPUs that may prefill and GPUs that only decode; n alone without a partition."""
+        if self.prefill_gpus is None:
+            return (self.gpus,)
+        return (self.prefill_gpus, self.gpus - self.prefill_gpus)
 
 
 @dataclass(frozen=True)
@@ -108,7 +122,11 @@ class Task:
 
     def instance(self, gpus: int) -> Instance:
         """Return the instance of a cluster of that many GPUs: the demand over n."""
-        return at_size(self.demanded, gpus)
+        classes = tuple(
+            each.model_copy(update={"arrival_rate": each.arrival_rate / gpus})
+            for each in self.demanded.classes
+        )
+        return self.demanded.model_copy(update={"classes": classes})
 
     def plan(self, size: Size) -> Plan:
         """Return the policy's plan for that size.
@@ -123,15 +141,6 @@ class Task:
         if size.prefill_gpus is None:
             return policy_plan(optimum, self.policy, size.gpus)
         return with_mixed_gpus(optimum.plan(size.gpus), size.prefill_gpus, instance.gpu.batch_slots)
-
-
-def at_size(demanded: Instance, gpus: float) -> Instance:
-    """Return an instance with its arrival rates, those of a whole demand, divided by n."""
-    classes = tuple(
-        each.model_copy(update={"arrival_rate": each.arrival_rate / gpus})
-        for each in demanded.classes
-    )
-    return demanded.model_copy(update={"classes": classes})
 
 
 @dataclass(frozen=True)
@@ -272,7 +281,7 @@ class Evidence:
     @property
     def seems_to_keep(self) -> bool:
         """Tell whether the means keep all promises, which claims nothing."""
-        return all(float(each.high.mean()) <= each.limit for each in self.bounds)
+        return all(each.seems_kept for each in self.bounds)
 
     def on_side(self, side: Side) -> tuple[Bounded, ...]:
         """Return what gets worse with fewer GPUs on one side, whatever happens on the other.
