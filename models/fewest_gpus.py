@@ -93,6 +93,8 @@ def fewest_gpus(
 def _add_promises(model: pyo.ConcreteModel, demand: Instance, rates: Rates) -> None:
     """Add the rows of the promises, in the occupancies of the whole cluster and n."""
     once = promises_of(demand, rates)
+    if any(promise.form.empty_decode_buffer for promise in once):
+        programs.require_empty_decode_buffer(model)
     twice = promises_of(demand, replace(rates, arrival_rate=2 * rates.arrival_rate))
     for number, (promise, doubled) in enumerate(zip(once, twice, strict=True)):
         block = pyo.Block()
@@ -109,10 +111,6 @@ def _add_promises(model: pyo.ConcreteModel, demand: Instance, rates: Rates) -> N
                 expression(model, block, rows[k][0]) + rows[k][1] * model.gpus <= 0
             ),
         )
-        if form.empty_decode_buffer:
-            block.empty_decode_buffer = pyo.Constraint(
-                model.impatient_classes, rule=lambda _, i: model.decode_queue[i] == 0
-            )
 
 
 def _of_cluster(promise: Promise, affine: Affine, doubled: Affine) -> tuple[Affine, float]:
@@ -143,11 +141,5 @@ def _of_cluster(promise: Promise, affine: Affine, doubled: Affine) -> tuple[Affi
         return affine, 0.0
     message = f"{promise.label} has no linear form when the number of GPUs is sought"
     remedy = "leave it out, or size without it and look at `gnr solve --gpus N`"
-    raise InputError(
-        [Problem("promise-not-sizable", demand_name(promise), "slis", message, remedy)]
-    )
-
-
-def demand_name(promise: Promise) -> str:
-    """Return where a promise is to be found, for messages."""
-    return f"promise {promise.label}"
+    where = f"promise {promise.label}"
+    raise InputError([Problem("promise-not-sizable", where, "slis", message, remedy)])

@@ -91,6 +91,7 @@ def size(
     for source, instance in zip(instances, loaded, strict=True):
         with told_of(source):
             inputs = read_uncertain_inputs(instance, demanded, calibration, fit, uncertain or [])
+            # Sizing reads them again: here all faults are told before the first simulation.
             read_promises(promise or [], instance)
             asked.append((source, instance, inputs))
     results = []

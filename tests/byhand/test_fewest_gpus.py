@@ -79,6 +79,16 @@ def test_a_promise_with_a_constant_is_of_a_gpu_and_not_of_the_cluster() -> None:
     assert found.gpus == pytest.approx(12 * 3.25, rel=1e-9)
 
 
+def test_who_is_started_fairly_is_served_to_the_end() -> None:
+    """Nobody waits for a prefill: 12 GPUs. A promise of fairness empties the decode buffer too."""
+    nobody_waits = Sli(kind="mean_ttft", at_most=2.0)
+    fair = [Sli(kind=kind, at_most=0.1) for kind in ("prefill_fairness", "decode_fairness")]
+    for promises, gpus in (([nobody_waits], 12.0), ([nobody_waits, *fair], 22.5)):
+        found = fewest_gpus(demand(), promises)
+        assert found is not None
+        assert found.gpus == pytest.approx(gpus, rel=1e-9)
+
+
 def test_no_number_of_gpus_keeps_what_one_cannot() -> None:
     assert fewest_gpus(demand(), [ALL_SERVED, Sli(kind="mean_ttft", at_most=1.9)]) is None
 
