@@ -126,7 +126,7 @@ def _run(ids: Sequence[str], faults: bool) -> Iterator[ClaimVerdict]:
     if len(ids) <= FEW or workers == 1:
         yield from (check_claim(each, faults) for each in ids)
         return
-    with ProcessPoolExecutor(workers, initializer=_leave_interrupts_to_the_parent) as pool:
+    with ProcessPoolExecutor(workers, initializer=_depend_on_the_parent) as pool:
         try:
             # No future is ever cancelled, as `pool.map` would: the pool cannot fail those.
             running = [pool.submit(check_claim, each, faults) for each in ids]
@@ -152,9 +152,18 @@ def _uninterrupted() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def _leave_interrupts_to_the_parent() -> None:
-    """Let a worker ignore Ctrl-C, which reaches the whole group: the parent ends it."""
+def _depend_on_the_parent() -> None:
+    """Let a worker ignore Ctrl-C, which reaches the whole group, and end when its parent does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_after_the_parent, daemon=True).start()
+
+
+def _end_after_the_parent() -> None:
+    """End this process once its parent is gone: one that is killed leaves it waiting for ever."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None  # this is a worker
+    parent.join()
+    os._exit(1)
 
 
 def check_claim(claim_id: str, faults: bool) -> ClaimVerdict:

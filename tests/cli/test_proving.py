@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,28 @@ def test_an_interrupt_ends_every_worker(pause: float) -> None:
     assert "Traceback" not in told
     with pytest.raises(ProcessLookupError):
         os.killpg(running.pid, 0)
+
+
+PROVE_ALL = """
+from gnr.proofs.proving import prove_claims
+from gnr.proofs.registry import all_claims
+prove_claims(all_claims(), told=lambda done: print(done, flush=True))
+"""
+
+
+def test_workers_end_with_a_parent_that_was_killed() -> None:
+    """The pipe ends when the last process that could write to it has ended."""
+    running = subprocess.Popen(
+        [sys.executable, "-c", PROVE_ALL], start_new_session=True, stdout=subprocess.PIPE
+    )
+    assert running.stdout is not None
+    assert running.stdout.readline() == b"1\n"
+    running.kill()
+    try:
+        running.communicate(timeout=10)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(running.pid, signal.SIGKILL)
 
 
 def test_list_names_every_claim_and_checks_none(capsys: pytest.CaptureFixture[str]) -> None:
