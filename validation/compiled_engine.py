@@ -1,6 +1,5 @@
 """The pooled chain on the CPU, compiled: blocks of lanes, one thread per block at a time."""
 
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from gnr.arrays import Floats
+from gnr.spreading import usable_cores
 from gnr.validation import kernels as rows
 from gnr.validation.chain import SPLIT_ROWS, Chain, Flow, Row
 from gnr.validation.lanes import Lanes, Seeds, check_alike, stretch_seeds
@@ -70,7 +70,7 @@ class CompiledEngine:
     seeds
         Unsigned, shape ``(4, lanes)``, as from `gnr.validation.lanes.lane_seeds`.
     threads
-        Most threads to use; by default as many as there are cores.
+        Most threads to use; by default as many as there are usable cores.
     """
 
     name = "compiled"
@@ -84,7 +84,7 @@ class CompiledEngine:
     ) -> None:
         check_alike(chains)
         self._chains = tuple(chains)
-        self._threads = threads or cores()
+        self._threads = threads or usable_cores()
         self._seeds, self._stretch = seeds, 0
         self._blocks = [
             _pack(self._chains, start, part, width)
@@ -130,11 +130,6 @@ class CompiledEngine:
             clock=g[rows.CLOCK].copy(),
             events=c[:, rows.COUNT : rows.COUNT + len(Flow)].sum(axis=(0, 1)),
         )
-
-
-def cores() -> int:
-    """Return the number of cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _held(block: _Block) -> int:

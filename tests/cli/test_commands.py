@@ -16,7 +16,10 @@ from gnr.reading import shipped_instances
 from gnr.schemas import read_schema
 
 SHIPPED = list(shipped_instances())
-HEAVY = ("pyomo", "sympy", "numba", "numpy", "networkx", "pydantic", "matplotlib")
+HEAVY = (
+    "pyomo", "sympy", "numba", "numpy", "networkx", "pydantic", "matplotlib", "joblib",
+    "distributed",
+)  # fmt: skip
 
 
 def gnr(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:

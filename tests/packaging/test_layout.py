@@ -15,10 +15,11 @@ SOURCES = sorted(file for folder in FOLDERS for file in (ROOT / folder).rglob("*
 DOMAIN = {
     "_version", "arrays", "atomic", "batch_law", "calibration_result", "certificate", "checks",
     "comparison", "convergence", "coverage", "demand", "errors", "exact_factors", "exact_lp",
-    "exact_rates", "finite_plan", "fit_result", "frontier_result", "instance", "instance_text",
-    "latency_promise", "network", "outward", "overrides", "plan", "provenance", "rates", "reading",
-    "recommendation", "replay_result", "request_trace", "result", "router_export", "schema_errors",
-    "simulation", "size_band", "sizing", "slis", "survey", "sweep_result", "varying", "verdicts",
+    "exact_rates", "finite_plan", "fit_result", "frontier_result", "installed", "instance",
+    "instance_text", "latency_promise", "network", "outward", "overrides", "plan", "provenance",
+    "rates", "reading", "recommendation", "replay_result", "request_trace", "result",
+    "router_export", "schema_errors", "simulation", "size_band", "sizing", "slis", "spreading",
+    "survey", "sweep_result", "varying", "verdicts",
 }  # fmt: skip
 """The domain modules of `gnr/`; the others are ways in."""
 PUBLIC = {

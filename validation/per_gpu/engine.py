@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from gnr.arrays import Floats
+from gnr.spreading import usable_cores
 from gnr.validation.chain import Chain, Flow, Row
-from gnr.validation.compiled_engine import cores
 from gnr.validation.engines import Progress
 from gnr.validation.lanes import Lanes, Seeds, stretch_seeds
 from gnr.validation.per_gpu import kernel
@@ -69,7 +69,7 @@ class PerGpuEngine:
         Unsigned, shape ``(4, lanes)``, as from `gnr.validation.lanes.lane_seeds`. Arrivals,
         lengths and patience come from a stream of their own, so that policies share them.
     threads
-        Most threads to use; by default as many as there are cores.
+        Most threads to use; by default as many as there are usable cores.
     recorder
         Where finished requests are written to; None keeps none.
     """
@@ -85,7 +85,7 @@ class PerGpuEngine:
         threads: int | None = None,
         recorder: Recorder | None = None,
     ) -> None:
-        self._threads = threads or cores()
+        self._threads = threads or usable_cores()
         self._recorder = recorder
         self._rules = rules
         streams = np.stack([seeds, stretch_seeds(seeds, CHOICES)])

@@ -17,7 +17,7 @@ from gnr.provenance import record
 from gnr.replay_result import Replay
 from gnr.request_trace import RequestTrace
 from gnr.result import Solution
-from gnr.validation.compiled_engine import cores
+from gnr.spreading import usable_cores
 from gnr.validation.lanes import Seeds, lane_seeds
 from gnr.validation.per_gpu.layout import Rules
 from gnr.validation.per_gpu.replay_engine import ReplayEngine
@@ -217,7 +217,7 @@ class _Study:
 
             return self._run(rules, later, lane, told)
 
-        with ThreadPoolExecutor(cores()) as pool:
+        with ThreadPoolExecutor(usable_cores()) as pool:
             waiting = [pool.submit(one, lane) for lane in range(len(ended))]
             try:
                 return [each.result() for each in waiting]

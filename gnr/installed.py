@@ -1,0 +1,34 @@
+"""Which gnr is installed here: a digest of its sources."""
+
+import hashlib
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+PACKAGES = ("gnr", "gnr.instances", "gnr.models", "gnr.proofs", "gnr.validation")
+"""Packages with folders of their own in a checkout; installed, they lie inside the first."""
+
+
+@cache
+def source_digest() -> str:
+    """Return the SHA-256 of the names and contents of all source files, hexadecimal.
+
+    It is the same for a checkout and for an installed package of the same commit.
+    """
+    digest = hashlib.sha256()
+    for name, file in sorted(_sources().items()):
+        digest.update(f"{name}\n".encode())
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def _sources() -> dict[str, Path]:
+    """Return the source files by the names they are imported by."""
+    found = {}
+    for package in PACKAGES:
+        spec = find_spec(package)
+        for folder in spec.submodule_search_locations or () if spec else ():
+            for file in Path(folder).rglob("*.py"):
+                parts = file.relative_to(folder).with_suffix("").parts
+                found[".".join((package, *parts))] = file
+    return found
