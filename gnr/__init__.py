@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from gnr.validation.studies.finite_plan import plan_for_size as plan_for_size
     from gnr.validation.studies.replay_cluster import Cluster as Cluster
     from gnr.validation.studies.replaying import replay as replay
+    from gnr.validation.studies.reproduction.running import reproduce as reproduce
     from gnr.validation.studies.simulation import simulate as simulate
     from gnr.validation.studies.sizing import size as size
 
@@ -56,6 +57,7 @@ _HOMES = {
     "read_demand": "gnr.demand",
     "read_trace": "gnr.measure.traces",
     "replay": "gnr.validation.studies.replaying",
+    "reproduce": "gnr.validation.studies.reproduction.running",
     "simulate": "gnr.validation.studies.simulation",
     "size": "gnr.validation.studies.sizing",
     "solve": "gnr.models.steady_state",
@@ -81,6 +83,7 @@ __all__ = [
     "read_demand",
     "read_trace",
     "replay",
+    "reproduce",
     "simulate",
     "size",
     "solve",

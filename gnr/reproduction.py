@@ -246,6 +246,16 @@ class Reproduction(BaseModel):
 
         return summarize_reproduction(self)
 
+    @property
+    def undecided(self) -> list[str]:
+        """Return the claims that could not be settled, as ``EXPERIMENT/CLAIM``."""
+        return [
+            f"{experiment.name}/{claim.name}"
+            for experiment in self.experiments
+            for claim in experiment.claims
+            if claim.finding == "undecided"
+        ]
+
     def to_json(self, indent: int | None = 2) -> str:
         """Return the JSON document, floats at full precision."""
         return self.model_dump_json(indent=indent)

@@ -24,6 +24,7 @@ from gnr.cli import (
     new_verb,
     prove_verb,
     replay_verb,
+    reproduce_verb,
     simulate_verb,
     size_verb,
     solve_verb,
@@ -63,6 +64,10 @@ app.command("calibrate", short_help="Fit measured iteration times.")(calibrate_v
 app.command("replay", short_help="Replay a request log under policies.")(replay_verb.replay)
 app.command("fit", short_help="Make an instance of a request log.")(fit_verb.fit)
 app.command("frontier", short_help="Trace what a promise costs, exactly.")(frontier_verb.frontier)
+
+app.command("reproduce", short_help="Run the paper's experiments again; say what stands.")(
+    reproduce_verb.reproduce
+)
 
 
 def _print_version(wanted: bool) -> None:

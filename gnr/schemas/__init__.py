@@ -20,6 +20,7 @@ from gnr.frontier_result import Frontier, FrontierMap
 from gnr.instance import Instance
 from gnr.load_report import LoadReport
 from gnr.replay_result import Replay
+from gnr.reproduction import Reproduction
 from gnr.result import Solution
 from gnr.router_export import RouterPlan, VllmPriorities
 from gnr.simulation import Simulation
@@ -85,6 +86,7 @@ DOCUMENTS: dict[str, type[BaseModel]] = {
     "prove-instance": Coverage,
     "calibrate": Calibration,
     "replay": Replay,
+    "reproduce": Reproduction,
     "error": ErrorDocument,
 }
 """Model of each document; a verb that takes several instances prints ``{"results": [...]}``."""

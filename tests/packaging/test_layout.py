@@ -17,9 +17,9 @@ DOMAIN = {
     "comparison", "convergence", "coverage", "demand", "errors", "exact_factors", "exact_lp",
     "exact_rates", "finite_plan", "fit_result", "frontier_result", "installed", "instance",
     "instance_text", "latency_promise", "network", "outward", "overrides", "plan", "provenance",
-    "rates", "reading", "recommendation", "replay_result", "request_trace", "result",
-    "router_export", "schema_errors", "simulation", "size_band", "sizing", "slis", "spreading",
-    "survey", "sweep_result", "varying", "verdicts",
+    "rates", "reading", "recommendation", "replay_result", "reproduction", "request_trace",
+    "result", "router_export", "schema_errors", "simulation", "size_band", "sizing", "slis",
+    "spreading", "survey", "sweep_result", "varying", "verdicts",
 }  # fmt: skip
 """The domain modules of `gnr/`; the others are ways in."""
 PUBLIC = {
@@ -88,6 +88,7 @@ SUMMARIES = {
     "gnr.sweep_result": "gnr.sweep_summary",
     "gnr.calibration_result": "gnr.calibration_summary",
     "gnr.replay_result": "gnr.replay_summary",
+    "gnr.reproduction": "gnr.reproduction_summary",
     "gnr.sizing": "gnr.sizing_summary",
     "gnr.verdicts": "gnr.proof_summary",
     "gnr.coverage": "gnr.proof_summary",

@@ -8,7 +8,7 @@ from gnr.plan import Occupancy
 from gnr.reading import load
 from gnr.validation.policies import find_policy
 from gnr.validation.studies.optima import planning_optimum, target_optimum
-from gnr.validation.studies.reproduction.effort import PAPER_SIZES, SEED, Effort
+from gnr.validation.studies.reproduction.effort import PAPER_SIZES, Effort
 from gnr.validation.studies.reproduction.parts import ClusterPart, ClusterRun
 
 POOLED, PER_GPU = "pooled", "per-gpu"
@@ -45,7 +45,7 @@ def pooled_parts(policy: str, effort: Effort) -> dict[tuple[str, str, int], Clus
             fidelity=POOLED,
             replications=effort.replications,
             gpu_seconds=effort.pooled_gpu_seconds,
-            seed=SEED,
+            seed=effort.seed,
         )
         for size in effort.pooled_sizes
     }
@@ -61,7 +61,7 @@ def single_parts(policy: str, effort: Effort) -> dict[tuple[str, str, int], Clus
             fidelity=PER_GPU,
             replications=effort.replications,
             gpu_seconds=effort.single_gpu_seconds,
-            seed=SEED,
+            seed=effort.seed,
         )
         for size in PAPER_SIZES
     }

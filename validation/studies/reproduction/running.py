@@ -13,7 +13,7 @@ from gnr.reproduction import Reproduction
 from gnr.schema_errors import suggest
 from gnr.spreading import spread
 from gnr.validation.part_folder import PartFolder
-from gnr.validation.studies.reproduction.effort import SEED, Effort
+from gnr.validation.studies.reproduction.effort import FULL, Effort
 from gnr.validation.studies.reproduction.outline import confidence, judged
 from gnr.validation.studies.reproduction.parts import Part
 from gnr.validation.studies.reproduction.registry import REBUILDS
@@ -49,12 +49,17 @@ def read_experiments(names: Sequence[str]) -> list[str]:
 
 def outstanding(names: Iterable[str], effort: Effort, folder: Path) -> dict[str, Part]:
     """Return the parts of the experiments that are not in the folder, by their names there."""
+    parts = (part for name in names for part in REBUILDS[name].parts(effort).values())
+    return missing(parts, folder)
+
+
+def missing(parts: Iterable[Part], folder: Path) -> dict[str, Part]:
+    """Return those of the parts that are not in the folder, by their names there."""
     found = {}
-    for name in names:
-        for part in REBUILDS[name].parts(effort).values():
-            store = PartFolder(folder, part.document)
-            if store.read(part.key()) is None:
-                found[store.name(part.key())] = part
+    for part in parts:
+        store = PartFolder(folder, part.document)
+        if store.read(part.key()) is None:
+            found[store.name(part.key())] = part
     return found
 
 
@@ -74,9 +79,9 @@ def _run(part: Part) -> BaseModel:
 
 
 def reproduce(
-    names: Sequence[str],
-    effort: Effort,
-    folder: Path,
+    names: Sequence[str] = (ALL,),
+    effort: Effort = FULL,
+    folder: Path = Path("reproduction/parts"),
     progress: Progress | None = None,
     options: Mapping[str, Any] | None = None,
 ) -> Reproduction:
@@ -102,9 +107,9 @@ def reproduce(
     """
     started = time.perf_counter()
     names = read_experiments(names)
-    missing = outstanding(names, effort, folder)
-    damaged = [each for each in missing if (folder / each).exists()]
-    run_parts(missing, folder, progress)
+    todo = outstanding(names, effort, folder)
+    damaged = [each for each in todo if (folder / each).exists()]
+    run_parts(todo, folder, progress)
     experiments = tuple(
         judged(name, REBUILDS[name].measured(_documents(name, effort, folder), effort))
         for name in names
@@ -116,7 +121,10 @@ def reproduce(
         experiments=experiments,
         warnings=tuple(f"{each} was damaged and computed again" for each in damaged),
         provenance=record(
-            None, started, {"experiments": names, **vars(effort)} | dict(options or {}), seed=SEED
+            None,
+            started,
+            {"experiments": names, **vars(effort)} | dict(options or {}),
+            seed=effort.seed,
         ),
     )
 
