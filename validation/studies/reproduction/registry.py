@@ -5,7 +5,15 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from gnr.validation.studies.reproduction import figure2, figure4, figure5, figure6
+from gnr.validation.studies.reproduction import (
+    figure2,
+    figure4,
+    figure5,
+    figure6,
+    figure8,
+    figure9,
+    figure10,
+)
 from gnr.validation.studies.reproduction.effort import Effort
 from gnr.validation.studies.reproduction.outline import Measured
 from gnr.validation.studies.reproduction.parts import Part
@@ -33,6 +41,9 @@ REBUILDS: Mapping[str, Rebuild] = MappingProxyType(
         "figure4": Rebuild(figure4.parts, figure4.measured),
         "figure5": Rebuild(figure5.parts, figure5.measured),
         "figure6": Rebuild(figure6.parts, figure6.measured),
+        "figure8": Rebuild(figure8.parts, figure8.measured),
+        "figure9": Rebuild(figure9.parts, figure9.measured),
+        "figure10": Rebuild(figure10.parts, figure10.measured),
     }
 )
 """By name."""

@@ -1,0 +1,148 @@
+"""Figure 9: revenue and time per output token as the hardware is varied."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from gnr.arrays import Floats
+from gnr.instance import Instance
+from gnr.reproduction import Lines, Quantity, Series
+from gnr.sweep_result import Sweep
+from gnr.validation.studies.reproduction.base_runs import base
+from gnr.validation.studies.reproduction.effort import Effort
+from gnr.validation.studies.reproduction.outline import Measured
+from gnr.validation.studies.reproduction.parts import SweepPart
+from gnr.validation.studies.reproduction.quantities import exactly
+
+SLOTS, ALPHA, BETA, GAMMA = "B", "alpha", "beta", "gamma"
+
+DOUBLED = "B, twice the load"
+
+RANGES = {
+    SLOTS: "gpu.batch_slots=2:64",
+    ALPHA: "gpu.iteration_time.base=0.015:0.02:41",
+    BETA: "gpu.iteration_time.per_chunk_token=2e-5:1e-3:41:log",
+    GAMMA: "gpu.iteration_time.decode_only=0.02:0.033:41",
+}
+"""What is varied; gamma by its reciprocal, the time of a decode-only iteration."""
+
+REVENUE, CAPACITY_TPOT, TOKEN_TPOT = "revenue_rate", "tpot_capacity", "tpot_token_mean"
+
+LABELS = {
+    REVENUE: "revenue",
+    CAPACITY_TPOT: "time per output token (P47)",
+    TOKEN_TPOT: "time per output token, mean over tokens",
+}
+"""Arrays that are looked at."""
+
+
+def parts(effort: Effort) -> dict[str, SweepPart]:
+    """Return the sweeps by what is varied, the slots once more under twice the load."""
+    found = {name: SweepPart(base(), (text,)) for name, text in RANGES.items()}
+    return found | {DOUBLED: SweepPart(twice_the_load(), (RANGES[SLOTS],))}
+
+
+def twice_the_load() -> Instance:
+    """Return the base instance with twice as many arrivals of each class."""
+    classes = tuple(
+        each.model_copy(update={"arrival_rate": 2 * each.arrival_rate}) for each in base().classes
+    )
+    return base().model_copy(update={"classes": classes})
+
+
+def measured(runs: dict[str, Sweep], effort: Effort) -> Measured:
+    """Return how far and how steadily each parameter moves revenue, and the curves."""
+    quantities = [
+        *_of_slots(runs[SLOTS], runs[DOUBLED]),
+        *_of_beta(runs[BETA]),
+        *_of_gamma(runs[GAMMA]),
+        *_of_alpha(runs[ALPHA]),
+    ]
+    at_base = {name: _at(runs[SLOTS], name, base().gpu.batch_slots) for name in LABELS}
+    panels = [
+        _panel("Batch slots", "slots per GPU, B", runs[SLOTS], at_base),
+        _panel("Fixed time of a mixed iteration", "alpha, s", runs[ALPHA], at_base),
+        _panel("Time of a chunk token", "beta, s", runs[BETA], at_base),
+        _panel("Speed of decode-only iterations", "gamma, tokens/s", runs[GAMMA], at_base),
+    ]
+    told = [f"{name}: {text}" for name, each in runs.items() for text in each.warnings]
+    return Measured(quantities, panels, told)
+
+
+def change(values: Floats) -> float:
+    """Return how a curve changes from its first point to its last, % of the first."""
+    return float(100 * (values[-1] / values[0] - 1))
+
+
+def steps(values: Floats) -> Floats:
+    """Return the steps between neighbours, % of the largest value."""
+    return np.asarray(100 * np.diff(values) / values.max())
+
+
+def _of_slots(run: Sweep, doubled: Sweep) -> Iterator[Quantity]:
+    revenue = run.array(REVENUE)
+    least = float(steps(revenue).min())
+    yield exactly("slots_step", "revenue, least rise by one more slot", least, "%")
+    for slots in (8, 16):
+        share = 100 * _at(run, REVENUE, slots) / revenue[-1]
+        yield exactly(f"slots_{slots}", f"revenue with {slots} slots, of that with 64", share, "%")
+    share = 100 * _at(doubled, REVENUE, 16) / doubled.array(REVENUE)[-1]
+    words = "twice the load: revenue with 16 slots, of that with 64"
+    yield exactly("slots_16_doubled", words, share, "%")
+
+
+def _of_beta(run: Sweep) -> Iterator[Quantity]:
+    revenue = run.array(REVENUE)
+    yield exactly("beta_loss", "beta from 2e-5 to 1e-3 s: revenue lost", -change(revenue), "%")
+    most = float(steps(revenue).max())
+    yield exactly("beta_step", "the same: largest rise between neighbours", most, "%")
+
+
+def _of_gamma(run: Sweep) -> Iterator[Quantity]:
+    """Yield the effect of a larger gamma: the sweep over its reciprocal, from its end."""
+    revenue = run.array(REVENUE)[::-1]
+    whole = "gamma from 30.3 to 50 tokens/s"
+    yield exactly("gamma_gain", f"{whole}: revenue gained", change(revenue), "%")
+    least = float(steps(revenue).min())
+    yield exactly("gamma_step", "the same: least rise between neighbours", least, "%")
+    for short, name in (("tpot", CAPACITY_TPOT), ("token", TOKEN_TPOT)):
+        times = run.array(name)[::-1]
+        yield exactly(f"gamma_{short}", f"{whole}: fall of {LABELS[name]}", -change(times), "%")
+        most = float(steps(times).max())
+        words = "the same: largest rise between neighbours"
+        yield exactly(f"gamma_{short}_step", words, most, "%")
+
+
+def _of_alpha(run: Sweep) -> Iterator[Quantity]:
+    whole = "alpha from 15 to 20 ms"
+    yield exactly("alpha_loss", f"{whole}: revenue lost", -change(run.array(REVENUE)), "%")
+    rise = change(run.array(CAPACITY_TPOT))
+    yield exactly("alpha_tpot", f"{whole}: rise of {LABELS[CAPACITY_TPOT]}", rise, "%")
+
+
+def _at(run: Sweep, name: str, value: float) -> float:
+    """Return an array where the only axis has that value."""
+    return float(run.array(name)[run.axes[0].values.index(value)])
+
+
+def _panel(title: str, x_label: str, run: Sweep, at_base: dict[str, float]) -> Lines:
+    """Return the curves over one parameter, each relative to the base instance."""
+    values = np.array(run.axes[0].values)
+    if run.axes[0].path == "gpu.iteration_time.decode_only":
+        values = 1 / values
+    lines = [
+        Series(
+            label=label,
+            x=tuple(values.tolist()),
+            y=tuple((100 * run.array(name) / at_base[name]).tolist()),
+        )
+        for name, label in LABELS.items()
+    ]
+    return Lines(
+        title=title,
+        x_label=x_label,
+        y_label="% of the base instance",
+        series=tuple(lines),
+        x_log=values.max() > 10 * values.min(),
+        marks=False,
+    )
