@@ -1,9 +1,11 @@
 """Figure 8: what fairness of prefill, fairness of decode and time per output token cost."""
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from gnr.frontier_result import Frontier
-from gnr.reproduction import Lines, Reference, Series
+from gnr.reproduction import Lines, Quantity, Reference, Series
 from gnr.validation.studies.reproduction.base_runs import base, planned
 from gnr.validation.studies.reproduction.effort import Effort
 from gnr.validation.studies.reproduction.outline import Measured
@@ -30,65 +32,49 @@ def parts(effort: Effort) -> dict[str, FrontierPart]:
 
 def measured(runs: dict[str, Frontier], effort: Effort) -> Measured:
     """Return what each promise costs half way and at its tightest, and the frontiers."""
-    tpot = runs[TPOT]
-    half, full = (
-        {kind: lost(runs[kind], share * plan_spread(kind)) for kind in (PREFILL, DECODE)}
-        for share in (0.5, 0.0)
-    )
-    first, last = tpot.pieces[0].slope_from, tpot.pieces[-1].slope_to
-    middle = (tpot.pieces[0].low + tpot.pieces[-1].high) / 2
-    halved, none = "spread of the plan halved", "no spread at all"
-    quantities = [
-        exactly("prefill_half", f"revenue lost, prefill: {halved}", half[PREFILL], "%"),
-        exactly("prefill_full", f"revenue lost, prefill: {none}", full[PREFILL], "%"),
-        exactly("decode_half", f"revenue lost, solo decode: {halved}", half[DECODE], "%"),
-        exactly("decode_full", f"revenue lost, solo decode: {none}", full[DECODE], "%"),
-        exactly(
-            "decode_free",
-            "solo decode: spread left where it begins to cost, of the plan's",
-            100 * runs[DECODE].pieces[-1].high / plan_spread(DECODE),
-            "%",
-        ),
-        exactly(
-            "half_excess",
-            f"prefill fairness costs more than decode fairness: {halved}",
-            half[PREFILL] - half[DECODE],
-            "% points",
-        ),
-        exactly("full_excess", f"the same: {none}", full[PREFILL] - full[DECODE], "% points"),
-        exactly(
-            "tpot_half",
-            "revenue lost, half way from the free bound to the tightest time per token",
-            lost(tpot, middle),
-            "%",
-        ),
-        exactly(
-            "tpot_price_loose",
-            "price of the time per output token where it begins to cost",
-            last * MS,
-            "money/s per GPU and ms",
-        ),
-        exactly(
-            "tpot_price_tight",
-            "its price at the tightest bound",
-            first * MS,
-            "money/s per GPU and ms",
-        ),
-        exactly("tpot_price_rise", "the second over the first", first / last),
-        exactly(
-            "tpot_prefill_left",
-            "prefills at the tightest time per token, of the plan's",
-            100 * _prefills(tpot),
-            "%",
-        ),
-    ]
+    prefill, decode, tpot = runs[PREFILL], runs[DECODE], runs[TPOT]
+    quantities = [*_of_fairness(prefill, decode), *_of_tpot(tpot)]
+    tight, free = _ends(tpot)
     panels = [
-        _curve(runs[PREFILL], "Prefill fairness", "largest difference in prefills per GPU", 1.0),
-        _curve(runs[DECODE], "Decode fairness", "largest difference in solo decodes per GPU", 1.0),
-        _curve(tpot, "Time per output token", "bound on the mean, ms", MS),
+        _curve(prefill, 1.2 * plan_spread(PREFILL), "Prefill fairness",
+               "largest difference in prefills per GPU"),
+        _curve(decode, 1.2 * plan_spread(DECODE), "Decode fairness",
+               "largest difference in solo decodes per GPU"),
+        _curve(tpot, free + 0.2 * (free - tight), "Time per output token", "bound on the mean, s"),
         _price(tpot),
-    ]
+    ]  # fmt: skip
     return Measured(quantities, panels, _doubts(runs))
+
+
+def _of_fairness(prefill: Frontier, decode: Frontier) -> Iterator[Quantity]:
+    for name, words, share in (
+        ("half", "the plan's spread between the classes halved", 0.5),
+        ("full", "no spread at all", 0.0),
+    ):
+        of_prefill = lost(prefill, share * plan_spread(PREFILL))
+        of_decode = lost(decode, share * plan_spread(DECODE))
+        yield exactly(f"prefill_{name}", f"revenue lost, prefill: {words}", of_prefill, "%")
+        yield exactly(f"decode_{name}", f"revenue lost, solo decode: {words}", of_decode, "%")
+        words = f"revenue lost, prefill less decode: {words}"
+        yield exactly(f"{name}_excess", words, of_prefill - of_decode, "% points")
+    _, free = _ends(decode)
+    words = "solo decode: spread where it begins to cost, of the plan's"
+    yield exactly("decode_free", words, 100 * free / plan_spread(DECODE), "%")
+    words = "revenue lost, solo decode: half of the spread where it begins to cost"
+    yield exactly("decode_half_of_free", words, lost(decode, free / 2), "%")
+
+
+def _of_tpot(tpot: Frontier) -> Iterator[Quantity]:
+    unit = "money/s per GPU and ms"
+    loose, tight = tpot.pieces[-1].slope_to, tpot.pieces[0].slope_from
+    words = "price of time per output token where it begins to cost"
+    yield exactly("tpot_price_loose", words, loose * MS, unit)
+    yield exactly("tpot_price_tight", "its price at the tightest bound", tight * MS, unit)
+    yield exactly("tpot_price_rise", "the second over the first", tight / loose)
+    words = "revenue lost half way between the two bounds"
+    yield exactly("tpot_half", words, lost(tpot, sum(_ends(tpot)) / 2), "%")
+    words = "prefills at the tightest bound, of the plan's"
+    yield exactly("tpot_prefill_left", words, 100 * _prefills(tpot), "%")
 
 
 def plan_spread(kind: str) -> float:
@@ -111,6 +97,11 @@ def lost(frontier: Frontier, bound: float) -> float:
     return 100 * (1 - revenue_at(frontier, bound) / frontier.best_revenue_rate)
 
 
+def _ends(frontier: Frontier) -> tuple[float, float]:
+    """Return the tightest bound and the one from which on the promise costs nothing."""
+    return frontier.pieces[0].low, frontier.pieces[-1].high
+
+
 def _prefills(tpot: Frontier) -> float:
     """Return the prefills at the tightest bound over those of the plan."""
     held = sum(each.prefill for each in tpot.breakpoints[0].classes)
@@ -123,13 +114,12 @@ def _bounds(frontier: Frontier) -> list[float]:
     return [float(bound) for piece in found for bound in piece]
 
 
-def _curve(frontier: Frontier, title: str, x_label: str, unit: float) -> Lines:
-    """Return a frontier as a picture, going on over the bounds that cost nothing."""
-    bounds = _bounds(frontier)
-    bounds.append(bounds[-1] + 0.5 * (bounds[-1] - bounds[0]))
+def _curve(frontier: Frontier, until: float, title: str, x_label: str) -> Lines:
+    """Return a frontier as a picture, going on over bounds that cost nothing."""
+    bounds = [*_bounds(frontier), until]
     line = Series(
         label="with the promise",
-        x=tuple(each / unit for each in bounds),
+        x=tuple(bounds),
         y=tuple(revenue_at(frontier, each) for each in bounds),
     )
     return Lines(
@@ -145,14 +135,14 @@ def _curve(frontier: Frontier, title: str, x_label: str, unit: float) -> Lines:
 def _price(tpot: Frontier) -> Lines:
     """Return the slope of the frontier of the time per token; it jumps between pieces."""
     points = [
-        (bound / MS, piece.slope_at(bound) * MS)
+        (bound, piece.slope_at(bound) * MS)
         for piece in tpot.pieces
         for bound in np.linspace(piece.low, piece.high, POINTS).tolist()
     ]
     x, y = zip(*points, strict=True)
     return Lines(
         title="Price of the time per output token",
-        x_label="bound on the mean, ms",
+        x_label="bound on the mean, s",
         y_label="money/s per GPU and ms",
         series=(Series(label="shadow price", x=x, y=y),),
         y_log=True,

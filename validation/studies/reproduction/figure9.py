@@ -35,6 +35,19 @@ LABELS = {
 }
 """Arrays that are looked at."""
 
+VALUES = "values"
+
+Curves = dict[str, Floats]
+"""The arrays over one parameter, its own values, ascending, under `VALUES`."""
+
+PANELS = (
+    (SLOTS, "Batch slots", "slots per GPU, B"),
+    (ALPHA, "Fixed time of a mixed iteration", "alpha, s"),
+    (BETA, "Time of a chunk token", "beta, s"),
+    (GAMMA, "Speed of decode-only iterations", "gamma, tokens/s"),
+)
+"""Parameter, title and label of its axis."""
+
 
 def parts(effort: Effort) -> dict[str, SweepPart]:
     """Return the sweeps by what is varied, the slots once more under twice the load."""
@@ -52,21 +65,31 @@ def twice_the_load() -> Instance:
 
 def measured(runs: dict[str, Sweep], effort: Effort) -> Measured:
     """Return how far and how steadily each parameter moves revenue, and the curves."""
+    found = {name: curves(name, run) for name, run in runs.items()}
     quantities = [
-        *_of_slots(runs[SLOTS], runs[DOUBLED]),
-        *_of_beta(runs[BETA]),
-        *_of_gamma(runs[GAMMA]),
-        *_of_alpha(runs[ALPHA]),
+        *_of_slots(found[SLOTS], found[DOUBLED]),
+        *_of_beta(found[BETA]),
+        *_of_gamma(found[GAMMA]),
+        *_of_alpha(found[ALPHA]),
     ]
-    at_base = {name: _at(runs[SLOTS], name, base().gpu.batch_slots) for name in LABELS}
-    panels = [
-        _panel("Batch slots", "slots per GPU, B", runs[SLOTS], at_base),
-        _panel("Fixed time of a mixed iteration", "alpha, s", runs[ALPHA], at_base),
-        _panel("Time of a chunk token", "beta, s", runs[BETA], at_base),
-        _panel("Speed of decode-only iterations", "gamma, tokens/s", runs[GAMMA], at_base),
-    ]
+    at_base = {name: at(found[SLOTS], name, base().gpu.batch_slots) for name in LABELS}
+    panels = [_panel(title, x_label, found[name], at_base) for name, title, x_label in PANELS]
     told = [f"{name}: {text}" for name, each in runs.items() for text in each.warnings]
     return Measured(quantities, panels, told)
+
+
+def curves(name: str, run: Sweep) -> Curves:
+    """Return the values of a parameter, ascending, and the arrays over them."""
+    found = {VALUES: np.array(run.axes[0].values)} | {each: run.array(each) for each in LABELS}
+    if name == GAMMA:
+        found[VALUES] = 1 / found[VALUES]
+        found = {each: array[::-1] for each, array in found.items()}
+    return found
+
+
+def at(curve: Curves, name: str, value: float) -> float:
+    """Return an array where the parameter has one of its values."""
+    return float(curve[name][curve[VALUES].tolist().index(value)])
 
 
 def change(values: Floats) -> float:
@@ -79,63 +102,49 @@ def steps(values: Floats) -> Floats:
     return np.asarray(100 * np.diff(values) / values.max())
 
 
-def _of_slots(run: Sweep, doubled: Sweep) -> Iterator[Quantity]:
-    revenue = run.array(REVENUE)
-    least = float(steps(revenue).min())
+def _of_slots(curve: Curves, doubled: Curves) -> Iterator[Quantity]:
+    least = float(steps(curve[REVENUE]).min())
     yield exactly("slots_step", "revenue, least rise by one more slot", least, "%")
     for slots in (8, 16):
-        share = 100 * _at(run, REVENUE, slots) / revenue[-1]
+        share = 100 * at(curve, REVENUE, slots) / float(curve[REVENUE][-1])
         yield exactly(f"slots_{slots}", f"revenue with {slots} slots, of that with 64", share, "%")
-    share = 100 * _at(doubled, REVENUE, 16) / doubled.array(REVENUE)[-1]
+    share = 100 * at(doubled, REVENUE, 16) / float(doubled[REVENUE][-1])
     words = "twice the load: revenue with 16 slots, of that with 64"
     yield exactly("slots_16_doubled", words, share, "%")
 
 
-def _of_beta(run: Sweep) -> Iterator[Quantity]:
-    revenue = run.array(REVENUE)
-    yield exactly("beta_loss", "beta from 2e-5 to 1e-3 s: revenue lost", -change(revenue), "%")
-    most = float(steps(revenue).max())
+def _of_beta(curve: Curves) -> Iterator[Quantity]:
+    loss = -change(curve[REVENUE])
+    yield exactly("beta_loss", "beta from 2e-5 to 1e-3 s: revenue lost", loss, "%")
+    most = float(steps(curve[REVENUE]).max())
     yield exactly("beta_step", "the same: largest rise between neighbours", most, "%")
 
 
-def _of_gamma(run: Sweep) -> Iterator[Quantity]:
-    """Yield the effect of a larger gamma: the sweep over its reciprocal, from its end."""
-    revenue = run.array(REVENUE)[::-1]
+def _of_gamma(curve: Curves) -> Iterator[Quantity]:
     whole = "gamma from 30.3 to 50 tokens/s"
-    yield exactly("gamma_gain", f"{whole}: revenue gained", change(revenue), "%")
-    least = float(steps(revenue).min())
+    yield exactly("gamma_gain", f"{whole}: revenue gained", change(curve[REVENUE]), "%")
+    least = float(steps(curve[REVENUE]).min())
     yield exactly("gamma_step", "the same: least rise between neighbours", least, "%")
     for short, name in (("tpot", CAPACITY_TPOT), ("token", TOKEN_TPOT)):
-        times = run.array(name)[::-1]
-        yield exactly(f"gamma_{short}", f"{whole}: fall of {LABELS[name]}", -change(times), "%")
-        most = float(steps(times).max())
+        fall = -change(curve[name])
+        yield exactly(f"gamma_{short}", f"{whole}: fall of {LABELS[name]}", fall, "%")
+        most = float(steps(curve[name]).max())
         words = "the same: largest rise between neighbours"
         yield exactly(f"gamma_{short}_step", words, most, "%")
 
 
-def _of_alpha(run: Sweep) -> Iterator[Quantity]:
+def _of_alpha(curve: Curves) -> Iterator[Quantity]:
     whole = "alpha from 15 to 20 ms"
-    yield exactly("alpha_loss", f"{whole}: revenue lost", -change(run.array(REVENUE)), "%")
-    rise = change(run.array(CAPACITY_TPOT))
+    yield exactly("alpha_loss", f"{whole}: revenue lost", -change(curve[REVENUE]), "%")
+    rise = change(curve[CAPACITY_TPOT])
     yield exactly("alpha_tpot", f"{whole}: rise of {LABELS[CAPACITY_TPOT]}", rise, "%")
 
 
-def _at(run: Sweep, name: str, value: float) -> float:
-    """Return an array where the only axis has that value."""
-    return float(run.array(name)[run.axes[0].values.index(value)])
-
-
-def _panel(title: str, x_label: str, run: Sweep, at_base: dict[str, float]) -> Lines:
+def _panel(title: str, x_label: str, curve: Curves, at_base: dict[str, float]) -> Lines:
     """Return the curves over one parameter, each relative to the base instance."""
-    values = np.array(run.axes[0].values)
-    if run.axes[0].path == "gpu.iteration_time.decode_only":
-        values = 1 / values
+    x = tuple(curve[VALUES].tolist())
     lines = [
-        Series(
-            label=label,
-            x=tuple(values.tolist()),
-            y=tuple((100 * run.array(name) / at_base[name]).tolist()),
-        )
+        Series(label=label, x=x, y=tuple((100 * curve[name] / at_base[name]).tolist()))
         for name, label in LABELS.items()
     ]
     return Lines(
@@ -143,6 +152,7 @@ def _panel(title: str, x_label: str, run: Sweep, at_base: dict[str, float]) -> L
         x_label=x_label,
         y_label="% of the base instance",
         series=tuple(lines),
-        x_log=values.max() > 10 * values.min(),
+        x_log=x[-1] > 10 * x[0],
+        y_log=True,
         marks=False,
     )
