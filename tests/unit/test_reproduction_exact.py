@@ -149,21 +149,38 @@ def test_slots_and_beta_are_compared_where_both_are_on_the_map() -> None:
     assert faster == pytest.approx(100.0)
 
 
-@pytest.mark.parametrize("scheme", ["bundled", "separate"])
+def earned(data: dict[str, Any], scheme: str, part: float, total: float) -> float:
+    """Return the restated optimum where a part of the sum of the prices is on prompt tokens."""
+    moved = copy.deepcopy(data)
+    moved["prices"] |= {"prompt_token": part * total, "output_token": (1 - part) * total}
+    solve = {"bundled": linprog_oracle.bundled, "separate": linprog_oracle.separate}[scheme]
+    return solve(moved).value
+
+
 def test_revenue_along_equal_sums_is_that_of_the_restated_program(
-    rebuilt: Rebuilt, data: dict[str, Any], scheme: str
+    rebuilt: Rebuilt, data: dict[str, Any]
 ) -> None:
     panel = rebuilt["figure10"].panels[-1]
     assert isinstance(panel, Lines)
-    solve = {"bundled": linprog_oracle.bundled, "separate": linprog_oracle.separate}[scheme]
-    lines = [each for each in panel.series if each.label.startswith(scheme)]
-    assert len(lines) == len(figure10.TOTALS)
-    for line, total in zip(lines, figure10.TOTALS, strict=True):
+    for line, total in zip(panel.series, figure10.TOTALS, strict=True):
         for at in (0, 67, 134, 200):
-            moved = copy.deepcopy(data)
-            part = line.x[at] / 100
-            moved["prices"] |= {"prompt_token": part * total, "output_token": (1 - part) * total}
-            assert line.y[at] == pytest.approx(solve(moved).value, rel=1e-7)
+            found = earned(data, "bundled", line.x[at] / 100, total)
+            assert line.y[at] == pytest.approx(found, rel=1e-7)
+
+
+@pytest.mark.parametrize("scheme", ["bundled", "separate"])
+def test_the_best_prices_are_at_the_end_where_the_restated_program_has_them(
+    rebuilt: Rebuilt, data: dict[str, Any], scheme: str
+) -> None:
+    """Between the ends the best of a convex function is next to one of them."""
+    output, near_output, near_prompt, prompt = (
+        earned(data, scheme, part, 0.3) for part in (0.0, 1 / 200, 199 / 200, 1.0)
+    )
+    gain = 100 * (max(near_output, near_prompt) / max(output, prompt) - 1)
+    found = rebuilt["figure10"]
+    assert found.quantity(f"{scheme}_interior").value == pytest.approx(gain, abs=1e-6)
+    assert found.quantity(f"{scheme}_share").value == 100.0 * (prompt > output)
+    assert gain < 0
 
 
 def test_the_claim_of_one_best_price_ratio_is_not_confirmed(rebuilt: Rebuilt) -> None:

@@ -75,7 +75,7 @@ def measured(runs: dict[Key, Sweep], effort: Effort) -> Measured:
         _hardware_map("Twice the slots, or half of beta?", "gain by slots less gain by beta, %",
                       hardware, _in_place(slots - beta)),
         _price_map(runs[BUNDLED, TOTALS[1]]),
-        _along_segments(segments),
+        _along_segments([segments[BUNDLED, total] for total in TOTALS]),
     ]  # fmt: skip
     told = [f"{key}: {text}" for key, each in runs.items() for text in each.warnings]
     return Measured(quantities, panels, told)
@@ -181,17 +181,17 @@ def _price_map(run: Sweep) -> HeatMap:
     )
 
 
-def _along_segments(segments: dict[tuple[str, float], PriceSegment]) -> Lines:
+def _along_segments(segments: list[PriceSegment]) -> Lines:
     lines = [
         Series(
-            label=f"{scheme}, k = {each.total:.2g}",
+            label=f"k = {each.total:.2g}",
             x=tuple(100 * one / each.total for one in each.prompt_token),
             y=each.revenue_rate,
         )
-        for (scheme, _), each in segments.items()
+        for each in segments
     ]
     return Lines(
-        title="Revenue along c_p + c_d = k",
+        title="Revenue along c_p + c_d = k, bundled",
         x_label="part of c_p in k, %",
         y_label="money/s per GPU",
         series=tuple(lines),

@@ -153,6 +153,6 @@ def _panel(title: str, x_label: str, curve: Curves, at_base: dict[str, float]) -
         y_label="% of the base instance",
         series=tuple(lines),
         x_log=x[-1] > 10 * x[0],
-        y_log=True,
+        y_log=max(max(each.y) for each in lines) > 10 * min(min(each.y) for each in lines),
         marks=False,
     )
