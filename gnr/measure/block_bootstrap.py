@@ -41,22 +41,19 @@ class Redraws:
         drawn = random.multinomial(blocks, np.full(blocks, 1 / blocks), size=self.resamples)
         return np.asarray(drawn, dtype=float)
 
-    def interval(self, value: float, drawn: Floats, centre: float) -> tuple[float, float]:
-        """Return the basic bootstrap interval of a figure.
+    def interval(self, drawn: Floats, bias: float = 0.0) -> tuple[float, float]:
+        """Return the percentile interval of a figure.
 
         Parameters
         ----------
-        value
-            The estimate.
         drawn
-            The same estimate of each draw, shape ``(resamples,)``.
-        centre
-            The true figure of the law that is drawn from, the log itself: `value` unless the
-            estimate is less a bias.
+            The estimate of each draw, shape ``(resamples,)``.
+        bias
+            What drawing adds to it on average, as sampling the log did before.
         """
         tail = (1 - self.confidence) / 2
-        low, high = np.quantile(drawn - centre, (tail, 1 - tail))
-        return float(value - high), float(value - low)
+        low, high = np.quantile(drawn - bias, (tail, 1 - tail))
+        return float(low), float(high)
 
 
 def sums_by_block(values: Floats, size: int) -> Floats:

@@ -79,7 +79,7 @@ def describe(lengths: Marginal) -> LengthLaw:
         squared_cv_band=Band(low=max(variability - half, 0.0), high=variability + half),
         ks_distance=float(np.abs(below - exponential).max()),
         ks_by_chance=LILLIEFORS_EXPONENTIAL / float(np.sqrt(total)),
-        kl_divergence=_divergence(lengths, mean, float(total)),
+        kl_divergence=divergence(lengths, KL_BINS),
         quantiles={
             f"p{100 * p:g}": value
             for p, value in zip(
@@ -109,16 +109,17 @@ def _error_of_variability(lengths: Marginal, mean: float, variance: float, total
     return float(np.sqrt(max(spread, 0.0) / total))
 
 
-def _divergence(lengths: Marginal, mean: float, total: float) -> float | None:
+def divergence(lengths: Marginal, bins: int) -> float | None:
     """Return the KL divergence from the exponential fit, nats; None with too few requests.
 
-    Plug-in estimate over 50 bins of nearly equal probability under the fit, less its first-order
-    bias (bins - 1) / (2 requests).
+    Plug-in estimate over bins of nearly equal probability under the fit, less its first-order bias
+    (bins - 1) / (2 requests).
     """
-    if total < 10 * KL_BINS:
+    total = float(lengths.requests.sum())
+    if total < 10 * bins:
         return None
-    ends = upper_ends()
-    cuts = -mean * np.log1p(-np.arange(1, KL_BINS) / KL_BINS)
+    ends, mean = upper_ends(), float(lengths.sums.sum() / total)
+    cuts = -mean * np.log1p(-np.arange(1, bins) / bins)
     last = np.unique(np.searchsorted(ends, cuts))
     fitted = np.diff(1 - np.exp(-ends[last] / mean), prepend=0.0, append=1.0)
     below = np.cumsum(lengths.requests)[last] / total

@@ -15,7 +15,7 @@ from gnr.arrays import Floats
 from gnr.measure.block_bootstrap import BlockMarginals, Redraws, sums_by_block
 from gnr.measure.iteration_times import read_iteration_times
 from gnr.measure.length_grid import upper_ends
-from gnr.measure.length_laws import KL_BINS, Marginal, describe
+from gnr.measure.length_laws import KL_BINS, Marginal, describe, divergence
 from gnr.measure.line_fit import Line, fit_line, ordinary_line
 from gnr.measure.request_logs import open_log
 from gnr.measure.table_heads import read_head
@@ -41,6 +41,9 @@ DECODES, CONTEXT = 15, 1024
 
 CELLS = 10
 """Groups of equal size by prompt, and within each by output: a hundred cells."""
+
+COARSE_BINS = 10
+"""Bins of a second divergence: whether a verdict hangs on their number."""
 
 SHARES = (*np.arange(0.98, 0.01, -0.02), 0.01, 0.005, 0.002, 0.001)
 """Shares of requests whose outputs are longer, for the picture of the law."""
@@ -192,35 +195,44 @@ def _ratios(prompt: Floats, output: Floats, times: Floats, redraws: Redraws) -> 
     ):
         total, drawn = columns.sum(axis=0), times @ blocks
         value = float(total[above] / total[below])
-        found[name] = _estimate(value, drawn[:, above] / drawn[:, below], value, redraws)
+        found[name] = _estimate(value, drawn[:, above] / drawn[:, below], redraws)
     return found
 
 
 def _law(lengths: BlockMarginals, times: Floats, redraws: Redraws) -> dict[str, Estimate]:
     """Return what tells the law of lengths from the exponential, by name."""
+    drawn = [_law_figures(each) for each in lengths.drawn(times)]
     whole = lengths.whole()
-    values = np.array(law_figures(whole))
-    drawn = np.array([law_figures(each) for each in lengths.drawn(times)])
-    centres = values + np.array([divergence_bias(whole), 0.0, 0.0, 0.0])
-    names = ("divergence", "ks_distance", "squared_cv", "beyond_three_means")
+    biases = {"divergence": _bias(whole, KL_BINS), "coarse_divergence": _bias(whole, COARSE_BINS)}
     return {
-        name: _estimate(float(values[k]), drawn[:, k], float(centres[k]), redraws)
-        for k, name in enumerate(names)
+        name: _estimate(
+            value, np.array([each[name] for each in drawn]), redraws, biases.get(name, 0.0)
+        )
+        for name, value in _law_figures(whole).items()
     }
 
 
-def law_figures(lengths: Marginal) -> tuple[float, float, float, float]:
-    """Return divergence, distance, squared cv, and the share above three means."""
+def _law_figures(lengths: Marginal) -> dict[str, float]:
     law = describe(lengths)
-    if law.kl_divergence is None:
-        raise ValueError("too few requests for a divergence")
     beyond = lengths.requests[upper_ends() > 3 * law.mean].sum() / lengths.requests.sum()
-    return law.kl_divergence, law.ks_distance, law.squared_cv, float(beyond)
+    return {
+        "divergence": _divergence(lengths, KL_BINS),
+        "coarse_divergence": _divergence(lengths, COARSE_BINS),
+        "ks_distance": law.ks_distance,
+        "squared_cv": law.squared_cv,
+        "beyond_three_means": float(beyond),
+    }
 
 
-def divergence_bias(lengths: Marginal) -> float:
-    """Return what the divergence is less than that of the log from its fit: its bias."""
-    return float((KL_BINS - 1) / (2 * lengths.requests.sum()))
+def _divergence(lengths: Marginal, bins: int) -> float:
+    found = divergence(lengths, bins)
+    assert found is not None, "a log of thousands"
+    return found
+
+
+def _bias(lengths: Marginal, bins: int) -> float:
+    """Return what sampling adds to the plain estimate of a divergence, to the first order."""
+    return float((bins - 1) / (2 * lengths.requests.sum()))
 
 
 def _thirds(
@@ -230,16 +242,22 @@ def _thirds(
     ends = np.quantile(prompt, (1 / 3, 2 / 3, 1), method="inverted_cdf")
     third = np.searchsorted(ends, prompt)
     short, middle, long = (
-        PromptThird(
-            longest_prompt=float(ends[k]),
-            requests=int((third == k).sum()),
-            divergence=_law(BlockMarginals(output, third == k, BLOCK), times, redraws)[
-                "divergence"
-            ],
-        )
+        _prompt_third(float(ends[k]), BlockMarginals(output, third == k, BLOCK), times, redraws)
         for k in range(3)
     )
     return short, middle, long
+
+
+def _prompt_third(
+    longest_prompt: float, lengths: BlockMarginals, times: Floats, redraws: Redraws
+) -> PromptThird:
+    whole = lengths.whole()
+    drawn = np.array([_divergence(each, KL_BINS) for each in lengths.drawn(times)])
+    return PromptThird(
+        longest_prompt=longest_prompt,
+        requests=int(whole.requests.sum()),
+        divergence=_estimate(_divergence(whole, KL_BINS), drawn, redraws, _bias(whole, KL_BINS)),
+    )
 
 
 def _cells(prompt: Floats, output: Floats) -> Floats:
@@ -254,9 +272,9 @@ def _cells(prompt: Floats, output: Floats) -> Floats:
     return np.array(found)
 
 
-def _estimate(value: float, drawn: Floats, centre: float, redraws: Redraws) -> Estimate:
-    low, high = redraws.interval(value, drawn, centre)
-    value, low, high = _short([value, max(low, 0.0), max(high, 0.0)])
+def _estimate(value: float, drawn: Floats, redraws: Redraws, bias: float = 0.0) -> Estimate:
+    low, high = redraws.interval(drawn, bias)
+    value, low, high = _short([value, max(low, 0.0), high])
     return Estimate(value=value, low=low, high=high)
 
 

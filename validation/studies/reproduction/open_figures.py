@@ -122,6 +122,8 @@ class TraceFigures(BaseModel):
     """Share of requests whose output is longer than their prompt."""
     divergence: Estimate
     """From the law of the outputs to the exponential of the same mean, nats."""
+    coarse_divergence: Estimate
+    """The same over ten bins, not fifty."""
     ks_distance: Estimate
     """Largest distance between their distribution functions."""
     squared_cv: Estimate

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from gnr.reproduction import Bars, Quantity, Series
+from gnr.reproduction import Bars, Quantity, Reference, Series
 from gnr.validation.studies.reproduction.effort import Effort
 from gnr.validation.studies.reproduction.open_figures import TraceFigures, open_data
 from gnr.validation.studies.reproduction.outline import Measured
@@ -85,4 +85,5 @@ def _ratios(traces: Mapping[str, TraceFigures]) -> Bars:
                 high=tuple(each.high for each in found),
             ),
         ),
+        references=(Reference(label="output as long as input", y=1.0),),
     )

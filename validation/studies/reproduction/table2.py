@@ -49,9 +49,13 @@ def _printed() -> list[Quantity]:
 
 def _divergences(name: str, trace: TraceFigures) -> list[Quantity]:
     words = f"{trace.label}: KL divergence to the exponential"
-    found = [trace.divergence.quantity(f"divergence_{name}", words, "nats")]
+    coarse = f"{trace.label}: the same over ten bins, not fifty"
+    found = [
+        trace.divergence.quantity(f"divergence_{name}", words, "nats"),
+        trace.coarse_divergence.quantity(f"coarse_divergence_{name}", coarse, "nats"),
+    ]
     for third, each in zip(THIRDS, trace.thirds, strict=True):
-        words = f"{trace.label}, third with {third} prompts: the same"
+        words = f"{trace.label}, third with {third} prompts: KL divergence"
         found.append(each.divergence.quantity(f"divergence_{name}_{third}", words, "nats"))
     return found
 
