@@ -43,6 +43,8 @@ def test_wheel_holds_every_module_instance_and_schema(wheel: Path) -> None:
     for file in (ROOT / "gnr" / "schemas").glob("*.json"):
         assert f"gnr/schemas/{file.name}" in names
     assert {"gnr/py.typed", "gnr/proofs/ledger.toml"} <= names
+    for file in ("claims.toml", "open_data.json"):
+        assert f"gnr/validation/studies/reproduction/{file}" in names
     assert not any(name.startswith("tests") for name in names)
 
 
