@@ -22,6 +22,7 @@ from gnr.validation.studies.reproduction import (
     table1,
     table2,
 )
+from gnr.validation.studies.reproduction import figure2, figure4, figure5, figure6, figure7
 from gnr.validation.studies.reproduction.effort import Effort
 from gnr.validation.studies.reproduction.outline import Measured
 from gnr.validation.studies.reproduction.parts import Part
@@ -62,6 +63,7 @@ REBUILDS: Mapping[str, Rebuild] = MappingProxyType(
         "figure12": Rebuild(nothing_to_run, figure12.measured),
         "table1": Rebuild(nothing_to_run, table1.measured),
         "table2": Rebuild(nothing_to_run, table2.measured),
+        "figure7": Rebuild(figure7.parts, figure7.measured),
     }
 )
 """By name."""
