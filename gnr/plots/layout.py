@@ -60,8 +60,11 @@ def wrap(text: Any, inches: float) -> None:
     length(max(1, bisect_right(choices, inches * text.figure.dpi, key=length)))
 
 
-def label_by_ratio(axis: Any, low: float, high: float) -> None:
-    """Write plain numbers along a logarithmic axis with these ends."""
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < MANY_DECADES * low else (1,)))
+def label_by_ratio(axis: Any, low: float, high: float, many: float = MANY_DECADES) -> None:
+    """Write plain numbers along a logarithmic axis with these ends.
+
+    From `many` times the lower end on they are powers of ten.
+    """
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < many * low else (1,)))
     axis.set_major_formatter(lambda value, _: f"{value:g}")
     axis.set_minor_locator(NullLocator())

@@ -1,5 +1,6 @@
 """Figures without a display, and files that are the same for the same figure."""
 
+import io
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -53,11 +54,7 @@ def save_figure(
     give equal files. Characters that the font does not have are drawn as boxes.
     """
     written = []
-    with (
-        matplotlib.rc_context({"svg.hashsalt": "gnr", "svg.fonttype": "none"}),
-        warnings.catch_warnings(),
-    ):
-        warnings.filterwarnings("ignore", message="Glyph")
+    with _reproducible():
         for suffix in formats:
             path = folder / f"{stem}.{suffix}"
             metadata: dict[str, str | None] = (
@@ -68,6 +65,26 @@ def save_figure(
                 figure.savefig(temporary, dpi=DPI, metadata=metadata)
             written.append(path)
     return written
+
+
+@contextmanager
+def _reproducible() -> Iterator[None]:
+    """Save without random identifiers, texts in SVG as texts, and without warnings of the font."""
+    with (
+        matplotlib.rc_context({"svg.hashsalt": "gnr", "svg.fonttype": "none"}),
+        warnings.catch_warnings(),
+    ):
+        warnings.filterwarnings("ignore", message="Glyph")
+        yield
+
+
+def svg_of(figure: Any) -> str:
+    """Return `figure` as the text of an SVG without metadata, the same for the same figure."""
+    nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+    text = io.StringIO()
+    with _reproducible():
+        figure.savefig(text, format="svg", dpi=DPI, metadata=nothing)
+    return text.getvalue()
 
 
 def remove_figure(folder: Path, stem: str, formats: Iterable[str] = FORMATS) -> list[Path]:
