@@ -7,7 +7,7 @@ SAMPLES := tests/data/samples
 # Two tests at a time, those of a file in one process: they share what they simulate.
 SIDE_BY_SIDE := -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo kernels test test-long lint types wheel-check benchmark schemas ledger clean
+.PHONY: demo kernels test test-long browser lint types wheel-check benchmark schemas ledger clean
 
 $(STAMP): setup.cfg pyproject.toml gnr/_version.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
@@ -56,6 +56,12 @@ test: kernels
 
 test-long: kernels
 	$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) -m long --ignore tests/benchmarks
+
+# The report is looked at in Chromium; where it cannot be installed, that test is skipped and says so.
+browser:
+	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+	  && { apt-get -qq update; timeout 600 apt-get -qq install -y chromium; } >/dev/null 2>&1; } \
+	  || echo "Chromium is not installed and cannot be: tests/browser will be skipped."
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

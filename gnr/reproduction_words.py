@@ -142,6 +142,12 @@ def description_of(panel: Panel) -> str:
     return ". ".join(parts) + "."
 
 
+def with_intervals(panels: Iterable[Panel]) -> bool:
+    """Tell whether a panel has points with intervals."""
+    drawn = (each.series for each in panels if not isinstance(each, HeatMap))
+    return any(one.low is not None for series in drawn for one in series)
+
+
 def _with_unit(number: str, unit: str) -> str:
     return f"{number} {unit}" if unit else number
 

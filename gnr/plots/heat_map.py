@@ -13,7 +13,7 @@ from gnr.plots.save import one_line
 from gnr.plots.themes import Theme
 from gnr.reproduction import HeatMap
 
-LONGEST_LABEL = 2.4
+LONGEST_LABEL = 2.0
 """Of the scale of colours, inches."""
 
 

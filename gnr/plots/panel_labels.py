@@ -12,17 +12,17 @@ from gnr.plots.save import clipped
 from gnr.plots.themes import Theme
 from gnr.reproduction import Bars, HeatMap, Lines, Panel, Reference
 
-LETTERS_IN_A_ROW = 60
+LETTERS_IN_A_ROW = 56
 """Of a legend, each entry counted with its mark."""
 
 MARK = 6
 """Letters that the mark of an entry takes, with the space after it."""
 
-LONGEST_ENTRY = 54
+LONGEST_ENTRY = 50
 """Letters of an entry."""
 
-DASHES = (0, (5, 3))
-"""Of lines to compare with."""
+DASHES = ((0, (5, 3)), (0, (1.5, 1.5)), (0, (8, 2, 1.5, 2)), (0, (2.5, 4)))
+"""Of lines to compare with, in this order."""
 
 SIDES = (("right", 1.0, -3), ("left", 0.0, 3), ("center", 0.5, 0))
 """Where along its line a label may stand: alignment, share of the axis, and points from there."""
@@ -57,13 +57,20 @@ def _columns(labels: Sequence[str]) -> int:
     return max(1, min(3, len(labels), LETTERS_IN_A_ROW // widest))
 
 
-def place_legend(place: Any, axes: Any, theme: Theme, more: Sequence[Reference] = ()) -> None:
+def dashed(index: int, theme: Theme) -> dict[str, Any]:
+    """Return the style of a line to compare with."""
+    return {"color": theme.ink, "linewidth": 1, "linestyle": DASHES[index % len(DASHES)]}
+
+
+def place_legend(
+    place: Any, axes: Any, theme: Theme, more: Sequence[tuple[int, Reference]] = ()
+) -> None:
     """Write the legend of axes, and of lines that have no label, at the foot of their figure."""
     for old in place.legends:
         old.remove()
     handles, labels = axes.get_legend_handles_labels()
-    handles = handles + [Line2D([], [], color=theme.ink, linestyle=DASHES, linewidth=1)] * len(more)
-    labels = [clipped(each, LONGEST_ENTRY) for each in (*labels, *(one.label for one in more))]
+    handles = handles + [Line2D([], [], **dashed(k, theme)) for k, _ in more]
+    labels = [clipped(each, LONGEST_ENTRY) for each in (*labels, *(one.label for _, one in more))]
     if handles:
         place.legend(
             handles, labels, loc="outside lower left", ncols=_columns(labels), frameon=False,
@@ -72,8 +79,8 @@ def place_legend(place: Any, axes: Any, theme: Theme, more: Sequence[Reference] 
         )  # fmt: skip
 
 
-def label_references(axes: Any, panel: Lines, theme: Theme) -> list[Reference]:
-    """Label dashed lines where the label touches nothing; return those for which there is no room.
+def label_references(axes: Any, panel: Lines, theme: Theme) -> list[tuple[int, Reference]]:
+    """Label dashed lines where the label touches nothing; return those that found no room.
 
     The axes must be laid out and their limits final.
     """
@@ -83,7 +90,7 @@ def label_references(axes: Any, panel: Lines, theme: Theme) -> list[Reference]:
     drawn += [(each, _level(axes, each)) for each in panel.references]
     taken: list[Any] = []
     left = []
-    for each in panel.references:
+    for k, each in enumerate(panel.references):
         for (side, share, right), (foot, up) in product(SIDES, UP_OR_DOWN):
             label = axes.annotate(
                 clipped(each.label, LONGEST_ENTRY), (share, each.y),
@@ -101,7 +108,7 @@ def label_references(axes: Any, panel: Lines, theme: Theme) -> list[Reference]:
                 break
             label.remove()
         else:
-            left.append(each)
+            left.append((k, each))
     return left
 
 

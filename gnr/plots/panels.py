@@ -7,7 +7,7 @@ import numpy as np
 from gnr.plots.heat_map import draw_heat_map
 from gnr.plots.layout import wrap
 from gnr.plots.panel_labels import (
-    DASHES,
+    dashed,
     label_references,
     legend_rows,
     number_by_ratio,
@@ -17,7 +17,7 @@ from gnr.plots.save import new_figure, one_line, plain_text
 from gnr.plots.themes import Theme
 from gnr.reproduction import Bars, Experiment, HeatMap, Lines, Panel, Scatter, Series
 
-WIDTH, BODY = 4.6, 2.75
+WIDTH, BODY = 4.2, 2.6
 """Of a panel with its labels, without title and legend, inches: small enough for a phone."""
 
 ROOM_FOR_TITLE, LEGEND_ROW = 0.28, 0.19
@@ -26,7 +26,7 @@ ROOM_FOR_TITLE, LEGEND_ROW = 0.28, 0.19
 BAR, BETWEEN = 0.17, 0.14
 """Heights of a bar and of the space between two categories, inches."""
 
-LONGEST_CATEGORY, LONGEST_LABEL, LONGEST_TITLE = 1.25, 2.4, 3.7
+LONGEST_CATEGORY, LONGEST_LABEL, LONGEST_TITLE = 1.2, 2.3, 3.4
 """Widths from which on texts are wrapped, inches."""
 
 PANELS_IN_A_ROW = 2
@@ -140,8 +140,9 @@ def _draw_lines(axes: Any, panel: Lines, theme: Theme) -> None:
                 axes.fill_between(
                     series.x, series.low, series.high, color=theme.colour(k), alpha=0.2, linewidth=0
                 )
-    for each in panel.references:
-        axes.axhline(each.y, color=theme.ink, linewidth=1, linestyle=DASHES, zorder=2)
+    for k, each in enumerate(panel.references):
+        axes.axhline(each.y, **dashed(k, theme), zorder=2)
+    axes.margins(y=0.09)
     _number(axes, panel)
 
 
@@ -193,9 +194,8 @@ def _draw_bars(axes: Any, panel: Bars, theme: Theme) -> None:
         )  # fmt: skip
         _write_values(axes, at, series, theme)
     axes.axvline(0, color=theme.faint, linewidth=0.8)
-    for each in panel.references:
-        axes.axvline(each.y, color=theme.ink, linewidth=1, linestyle=DASHES, zorder=2,
-                     label=one_line(each.label))  # fmt: skip
+    for k, each in enumerate(panel.references):
+        axes.axvline(each.y, **dashed(k, theme), zorder=2, label=one_line(each.label))
     names = [_wrapped(axes, each) for each in panel.categories]
     axes.set_yticks(range(len(names)), names)
     axes.invert_yaxis()

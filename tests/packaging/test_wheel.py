@@ -45,6 +45,7 @@ def test_wheel_holds_every_module_instance_and_schema(wheel: Path) -> None:
     assert {"gnr/py.typed", "gnr/proofs/ledger.toml"} <= names
     for file in ("claims.toml", "open_data.json"):
         assert f"gnr/validation/studies/reproduction/{file}" in names
+    assert {"gnr/report/report.html.jinja", "gnr/report/report.css"} <= names
     assert not any(name.startswith("tests") for name in names)
 
 
