@@ -7,7 +7,7 @@ SAMPLES := tests/data/samples
 # Two tests at a time, those of a file in one process: they share what they simulate.
 SIDE_BY_SIDE := -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo kernels test test-long browser lint types wheel-check benchmark schemas ledger clean
+.PHONY: demo kernels test test-long browser lint types docs wheel-check benchmark schemas ledger clean
 
 $(STAMP): setup.cfg pyproject.toml gnr/_version.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
@@ -70,6 +70,11 @@ lint: $(STAMP)
 types: $(STAMP)
 	$(BIN)/python tests/packaging_tools.py build/typeview
 	MYPYPATH=build/typeview $(BIN)/mypy -p gnr
+
+# The pages of docs/, in build/docs/html; every warning is an error.
+docs: $(STAMP)
+	$(BIN)/python -m sphinx -n -W --keep-going -q -b html -d build/docs/doctrees docs build/docs/html
+	@echo "The pages are in build/docs/html; begin with index.html."
 
 wheel-check: $(STAMP)
 	$(BIN)/python -m pytest -q tests/packaging/test_wheel.py

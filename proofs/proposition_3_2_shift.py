@@ -172,7 +172,7 @@ CLAIMS = (
         id="P3.2-m",
         statement="Mixed GPUs hold at least the overflow, so each class can give up its "
         "proportional share and keep a nonnegative rest.",
-        latex=r"0<\Delta\le\sum_iy_{m,i}^\star,\qquad"
+        latex=r"0<\Delta\le\sum_iy_{m,i}^\star,\qquad "
         r"y_{m,i}^\star-\Delta y_{m,i}^\star/\textstyle\sum_jy_{m,j}^\star\ge0",
         source="THEORY 8.3",
         assumptions=(OVERFLOW,),
