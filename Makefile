@@ -7,7 +7,8 @@ SAMPLES := tests/data/samples
 # Two tests at a time, those of a file in one process: they share what they simulate.
 SIDE_BY_SIDE := -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo kernels test test-long browser lint types docs wheel-check benchmark schemas ledger clean
+.PHONY: setup demo kernels test test-long browser lint types docs wheel-check benchmark schemas \
+  ledger clean
 
 $(STAMP): setup.cfg pyproject.toml gnr/_version.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
@@ -20,6 +21,9 @@ $(STAMP): setup.cfg pyproject.toml gnr/_version.py
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
+
+# All that the others do first, and nothing else.
+setup: $(STAMP)
 
 demo: $(STAMP)
 	$(BIN)/gnr solve two-class --gpus 500 --out build/demo

@@ -16,6 +16,7 @@ extensions = [
     "sphinx.ext.napoleon",
     "mathml",
     "kept_results",
+    "statistical_suite",
     "command_pages",
     "document_pages",
     "formula_pages",
