@@ -33,6 +33,7 @@ myst_fence_as_directive = ["math"]
 myst_heading_anchors = 3
 
 default_role = "code"
+smartquotes = False  # --set is an option, no dash
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
@@ -45,5 +46,6 @@ html_static_path = ["_static"]
 html_css_files = ["gnr.css"]
 html_copy_source = False
 html_show_sourcelink = False
+html_show_copyright = False
 html_math_renderer = "mathml"
 templates_path = []

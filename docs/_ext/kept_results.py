@@ -12,13 +12,16 @@ from sphinx.util.docutils import SphinxDirective, SphinxRole
 
 RESULTS = Path(__file__).parents[2] / "tests" / "benchmarks" / "results"
 
+NARROW = "\u202f"
+"""Between a number and its unit: a space at which no line breaks."""
+
 FORMS: Mapping[str, Callable[[Any], str]] = MappingProxyType(
     {
-        "percent": lambda value: f"{100 * value:.2f} %",
-        "percent1": lambda value: f"{100 * value:.1f} %",
+        "percent": lambda value: f"{100 * value:.2f}{NARROW}%",
+        "percent1": lambda value: f"{100 * value:.1f}{NARROW}%",
         "number": lambda value: f"{value:,.4g}",
         "size": lambda value: f"{float(f'{value:.2g}'):,.0f}",
-        "seconds": lambda value: f"{value:.3g} s",
+        "seconds": lambda value: f"{value:.3g}{NARROW}s",
         "text": str,
     }
 )
@@ -75,7 +78,7 @@ class Kept(SphinxRole):
 
 def apart(one: str, other: str) -> str:
     """Return by how much one kept number is off another, as a share of that."""
-    return f"{kept(one) / kept(other) - 1:+.1%}".replace("%", " %")
+    return f"{kept(one) / kept(other) - 1:+.1%}".replace("%", f"{NARROW}%")
 
 
 class Apart(SphinxRole):
