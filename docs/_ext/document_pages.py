@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from docutils import nodes
-from plain_words import words
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from gnr.schemas import DOCUMENTS, schema_of
+from plain_words import words
 
 Schema = dict[str, Any]
 
@@ -50,7 +50,7 @@ def about(schema: Schema) -> nodes.paragraph:
 
 
 def fields_of(directive: SphinxDirective, schema: Schema, files: bool) -> nodes.definition_list:
-    """Return the fields of an object; in `files` that people write it is said what may be absent."""
+    """Return the fields of an object; in `files` it is said which may be absent."""
     fields = nodes.definition_list()
     for name, value in schema.get("properties", {}).items():
         item = nodes.definition_list_item()

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from pages import ROOT
 
 sys.path.insert(0, str(ROOT / "docs" / "_ext"))
@@ -58,7 +57,8 @@ def test_limits_tell_of_arrivals_what_was_measured() -> None:
     """One to three percent, most for gate-and-route; TTFT p95 by half to eightfold."""
     found = kept_results.kept("model-limits/arrivals")
     cost = {
-        policy: each["poisson_of_optimum"] - each["log_of_optimum"] for policy, each in found.items()
+        policy: each["poisson_of_optimum"] - each["log_of_optimum"]
+        for policy, each in found.items()
     }
     assert all(0.005 < each < 0.03 for each in cost.values())
     assert max(cost, key=lambda policy: cost[policy]) == "gate-and-route"
