@@ -21,6 +21,7 @@ extensions = [
     "document_pages",
     "formula_pages",
     "ledger_page",
+    "python_page",
 ]
 exclude_patterns = ["_ext"]
 nitpicky = True
@@ -33,7 +34,6 @@ myst_fence_as_directive = ["math"]
 myst_heading_anchors = 3
 
 default_role = "code"
-smartquotes = False  # --set is an option, no dash
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"

@@ -1,5 +1,6 @@
 """The pages as they are built: complete without a network, and no wider than the screen."""
 
+import inspect
 import json
 import re
 import shutil
@@ -58,6 +59,27 @@ def test_no_page_loads_anything_from_elsewhere(site: Path) -> None:
         assert not [each for each in loaded if re.match(r"(?:https?:)?//", each)], page
     for sheet in site.rglob("*.css"):
         assert not re.search(r"(?:@import|url\()\s*['\"]?(?:https?:)?//", sheet.read_text()), sheet
+
+
+def test_the_reference_leaves_nothing_out(site: Path) -> None:
+    """Every public name, command, document, constraint and kind of promise has its place."""
+    import gnr
+    from gnr.cli.app import app
+    from gnr.models import constraints
+    from gnr.schemas import DOCUMENTS
+    from gnr.slis import INDICATORS
+
+    own = [name for name, one in vars(constraints).items() if inspect.isfunction(one)]
+    places = {
+        "reference/python": [f"gnr.{name}" for name in gnr.__all__],
+        "reference/commands": [f"gnr-{each.name}" for each in app.registered_commands],
+        "reference/json": [f"json-{name}" for name in DOCUMENTS if name != "instance"],
+        "formulation": [name.replace("_", "-") for name in own if name[0] != "_"]
+        + [f"promise-{kind.replace('_', '-')}" for kind in INDICATORS],
+    }
+    for page, anchors in places.items():
+        text = (site / f"{page}.html").read_text(encoding="utf-8")
+        assert not [each for each in anchors if f'id="{each}"' not in text], page
 
 
 def test_every_formula_is_mathml(site: Path) -> None:

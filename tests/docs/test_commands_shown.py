@@ -1,6 +1,7 @@
 """Every command on the pages runs as it is printed, and prints what the page shows."""
 
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from pages import PAGES, ROOT, Block, blocks, shown
 from PIL import Image
 
 from gnr.cli.app import run
+from gnr.validation.policies import POLICIES, POOLED
 
 OF_DEVELOPERS = {"add-a-claim.md", "add-a-policy.md", "add-an-sli.md"}
 """Pages that change the sources: `test_how_tos.py` follows them in a copy."""
@@ -26,6 +28,8 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for entry in ROOT.iterdir():
         if entry.name not in ("plans", "build", ".venv"):
             (tmp_path / entry.name).symlink_to(entry)
+    (tmp_path / ".venv").mkdir()
+    (tmp_path / ".venv" / "bin").symlink_to(Path(sys.executable).parent)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("PYTHONPATH", "")
@@ -114,6 +118,14 @@ def test_every_block_is_of_a_known_kind() -> None:
             known = {"console", "python", "toml", "csv", "json", "text", "diff", "math", "bibtex"}
             assert directive or block.language in known, f"{page}:{block.line}: {block.language}"
             assert block.language == "console" or "\n$ " not in "\n" + block.body
+
+
+def test_the_table_of_policies_has_them_all() -> None:
+    text = (ROOT / "docs" / "how-to" / "choose-a-policy.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `([\w-]+)` \|.*\| (yes|no) \|$", text, re.M))
+    assert {name: answer == "yes" for name, answer in rows.items()} == {
+        name: name in POOLED for name in POLICIES
+    }
 
 
 @pytest.mark.parametrize(
