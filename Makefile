@@ -75,9 +75,9 @@ types: $(STAMP)
 	$(BIN)/python tests/packaging_tools.py build/typeview
 	MYPYPATH=build/typeview $(BIN)/mypy -p gnr
 
-# The pages of docs/, in build/docs/html; every warning is an error.
+# The pages of docs/, in build/docs/html; every warning is an error. -E: docstrings are read anew.
 docs: $(STAMP)
-	$(BIN)/python -m sphinx -n -W --keep-going -q -b html -d build/docs/doctrees docs build/docs/html
+	$(BIN)/python -m sphinx -E -n -W --keep-going -q -b html -d build/docs/doctrees docs build/docs/html
 	@echo "The pages are in build/docs/html; begin with index.html."
 
 wheel-check: $(STAMP)
