@@ -212,8 +212,9 @@ class Simulation(BaseModel):
     """False if the run was interrupted: the window is then shorter than asked for."""
     events: float
     """Events simulated, warm-up included."""
-    events_per_second: float
-    """Events per second of wall time."""
+    events_per_second: float | None
+    """Events per second of wall time; null for a part of a comparison or a convergence, whose parts
+    may be simulated side by side."""
     warnings: tuple[str, ...]
     """What should be known before the numbers are used."""
     provenance: Provenance

@@ -97,10 +97,15 @@ def summarize_simulation(result: Simulation) -> Any:
         Text(
             f"{result.replications} runs of {result.horizon_s:,.0f} s after {result.warmup_s:,.0f} "
             f"s of warm-up; starts agree within {result.warmup_check.delta:.1%}: "
-            f"{result.warmup_check.agree}. {result.events:.3g} events, "
-            f"{result.events_per_second:.2g} per second ({result.engine})."
+            f"{result.warmup_check.agree}. {result.events:.3g} events{_speed(result)} "
+            f"({result.engine})."
         ),
     )
+
+
+def _speed(result: Simulation) -> str:
+    speed = result.events_per_second
+    return "" if speed is None else f", {speed:.2g} per second"
 
 
 def _plan_note(result: Simulation) -> list[Text]:

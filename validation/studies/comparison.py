@@ -19,6 +19,7 @@ from gnr.validation.policies import POLICIES
 from gnr.validation.ranking import best_policies, policy_pairs
 from gnr.validation.studies.optima import optimum, target_optimum
 from gnr.validation.studies.setting import PER_GPU, Setting
+from gnr.validation.studies.side_by_side import Run, simulations
 from gnr.validation.studies.simulation import Study
 
 ALL = "all"
@@ -99,23 +100,22 @@ def compare(
     setting = Setting(**(vars(setting or Setting()) | changes))
     grid = conditions(gpus, lengths)
     field = prepare_field(instance, policies, grid, account, setting, options)
-    cells: list[Simulation] = []
-    events, complete = 0.0, True
+    runs = [field.run(*cell) for cell in field.cells(grid)]
+    cells: dict[int, Simulation] = {}
     try:
-        for study, condition in field.cells(grid):
-            cell = field.run(study, condition, progress and continued(progress, events))
+        for place, cell in simulations(runs, progress):
             if not cell.complete:
-                complete = False
                 break
-            events += cell.events
-            cells.append(cell)
+            cells[place] = cell
             if told is not None:
                 told(cell)
     except KeyboardInterrupt:
-        complete = False
+        if not cells:
+            raise
     if not cells:
         raise KeyboardInterrupt
-    return _document(instance, field, setting, cells, complete, started, options or {})
+    complete, in_order = len(cells) == len(runs), [cells[place] for place in sorted(cells)]
+    return _document(instance, field, setting, in_order, complete, started, options or {})
 
 
 def conditions(gpus: Sequence[int], lengths: Sequence[str]) -> list[Condition]:
@@ -176,13 +176,14 @@ class Field:
         fidelity = PER_GPU if PER_GPU in asked else setting.fidelity
         return replace(study, setting=replace(setting, fidelity=fidelity))
 
+    def run(self, study: Study, condition: Condition) -> Run:
+        """Return the simulation of one policy at one size and law."""
+        return Run(self.at(study, condition), study.plan(condition.gpus))
+
     def expected_events(self, study: Study, condition: Condition) -> float:
         """Return about how many events a cell has."""
-        return self.at(study, condition).expected_events(study.plan(condition.gpus))
-
-    def run(self, study: Study, condition: Condition, progress: Progress | None) -> Simulation:
-        """Simulate one policy at one size and law."""
-        return self.at(study, condition).run(study.plan(condition.gpus), progress)
+        run = self.run(study, condition)
+        return run.study.expected_events(run.plan)
 
 
 def prepare_field(
@@ -289,11 +290,6 @@ def _names(policies: str | Sequence[str]) -> list[str]:
             Problem("policy-unknown", "--policies", "", text, say) for text, say in problems
         )
     return names
-
-
-def continued(progress: Progress, past: float) -> Progress:
-    """Return a progress that counts on from the `past` events of earlier cells."""
-    return lambda events: progress(past + events)
 
 
 def _document(

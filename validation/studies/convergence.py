@@ -25,6 +25,7 @@ from gnr.validation.power_law import (
 )
 from gnr.validation.statistics import Verdict, correlation, paired_difference
 from gnr.validation.studies.setting import EXPONENTIAL, PER_GPU, POOLED_FIDELITY, Setting
+from gnr.validation.studies.side_by_side import Run, simulations
 from gnr.validation.studies.simulation import Study, prepare
 
 GRID = (5, 20, 50, 200, 500, 2000, 8000, 32000, 128000)
@@ -113,20 +114,18 @@ def converge(
     study = prepare(instance, policy, account, setting, options)
     study = replace(study, setting=_one_fidelity(study))
     plans = [study.plan(size) for size in sizes]
-    points: list[Simulation] = []
-    events = 0.0
+    found: dict[int, Simulation] = {}
     try:
-        for plan in plans:
-            point = study.run(plan, progress and _continued(progress, events))
-            events += point.events
-            points.append(point)
+        for place, point in simulations([Run(study, plan) for plan in plans], progress):
+            found[place] = point
             if told is not None:
                 told(point)
             if not point.complete:
                 break
     except KeyboardInterrupt:
-        if not points:
+        if not found:
             raise
+    points = [found[place] for place in sorted(found)]
     points = [point for point in points if point.complete] or points
     complete = len(points) == len(plans) and points[-1].complete
     earned = study.fluid_revenue(plans[0])
@@ -191,11 +190,6 @@ def expected_total(
     study = prepare(instance, policy, None, setting)
     study = replace(study, setting=_one_fidelity(study))
     return sum(study.expected_events(study.plan(size)) for size in gpus)
-
-
-def _continued(progress: Progress, past: float) -> Progress:
-    """Return a progress that counts on from the `past` events of smaller clusters."""
-    return lambda events: progress(past + events)
 
 
 def _one_fidelity(study: Study) -> Setting:
@@ -275,5 +269,5 @@ def _warnings(
             f"{LEAST_SPAN}; these decide nothing"
         )
     if not complete:
-        told.append("interrupted: larger clusters are missing")
+        told.append("interrupted: cluster sizes are missing")
     return told

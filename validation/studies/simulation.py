@@ -43,8 +43,6 @@ from gnr.validation.replications import (
     Windows,
     default_horizon,
     default_warmup,
-    expected_events,
-    replicate,
 )
 from gnr.validation.statistics import (
     Verdict,
@@ -54,6 +52,7 @@ from gnr.validation.statistics import (
     t_interval,
     two_stage_interval,
 )
+from gnr.validation.studies.blocks import Block, run_block
 from gnr.validation.studies.cluster import Cluster, make_cluster
 from gnr.validation.studies.kept import CONFIDENCE, known_mean, measured_promises
 from gnr.validation.studies.optima import planning_optimum, policy_plan, target_optimum
@@ -201,9 +200,7 @@ class Study:
 
     def expected_events(self, plan: Plan) -> float:
         """Return about how many events `run` will simulate, further replications apart."""
-        cluster = self.cluster(plan)
-        seconds = sum(self._times(cluster))
-        return self.setting.replications * expected_events(cluster.chain, seconds)
+        return self.block(self.cluster(plan), 0, self.setting.replications).expected_events
 
     def run(
         self, plan: Plan, progress: Progress | None = None, records: Path | None = None
@@ -217,15 +214,16 @@ class Study:
             that are added until a precision is reached.
         """
         started = time.perf_counter()
-        rates, cluster = rates_of(self.instance), self.cluster(plan)
+        cluster = self.cluster(plan)
         with self._recorder(cluster, records) as recorder:
-            windows = self._replicate(cluster, recorder, 0, self.setting.replications, progress)
-        precision = None
-        if self.setting.precision is not None and windows.complete:
-            windows, precision = self._refine(cluster, windows, progress)
-        measures = measure(windows.records, rates, plan.gpus)
-        revenue = self._revenue(windows, plan.gpus)
-        return self._document(plan, cluster, windows, measures, revenue, precision, started)
+            windows = run_block(
+                self.block(cluster, 0, self.setting.replications), recorder, progress
+            )
+        needed = self.needed(windows, plan.gpus)
+        further = self.further(cluster, needed)
+        if further is not None:
+            windows = _refined(windows, further, progress)
+        return self.result(plan, cluster, windows, needed, started)
 
     def _recorder(
         self, cluster: Cluster, path: Path | None
@@ -255,46 +253,30 @@ class Study:
             default_horizon(chain, cluster.fidelity) if horizon is None else horizon,
         )
 
-    def _replicate(
-        self,
-        cluster: Cluster,
-        recorder: Recorder | None,
-        first: int,
-        last: int,
-        progress: Progress | None,
-    ) -> Windows:
+    def block(self, cluster: Cluster, first: int, last: int) -> Block:
+        """Return replications of a cluster, `last` not among them."""
         warmup, horizon = self._times(cluster)
-        return replicate(
-            cluster.chain,
-            digest=self.instance.sha256(),
-            seed=self.setting.seed,
-            replications=last - first,
-            first=first,
-            warmup=warmup,
-            horizon=horizon,
-            engine=cluster.engine_maker(recorder),
-            progress=progress,
-        )
+        digest = self.instance.sha256()
+        return Block(cluster, digest, self.setting.seed, warmup, horizon, first, last)
 
-    def _refine(
-        self, cluster: Cluster, pilot: Windows, progress: Progress | None
-    ) -> tuple[Windows, PrecisionGoal]:
-        """Run the replications that Stein's rule asks for, up to the limit."""
-        goal = (self.setting.precision or 0.0) * self._lp_value
-        needed = replications_needed(self._revenue(pilot, cluster.chain.gpus), goal, CONFIDENCE)
-        done, last = len(pilot.started_empty), min(needed, self.setting.most_replications)
-        windows = pilot
-        if last > done:
-            try:
-                more = self._replicate(cluster, None, done, last, progress)
-            except KeyboardInterrupt:  # the first stage is complete: keep it
-                more = None
-            if more is None or not more.complete:  # lanes of different length do not mix
-                windows = replace(pilot, complete=False)
-            else:
-                windows = pilot.joined(more)
-        reached = needed <= len(windows.started_empty)
-        return windows, PrecisionGoal(half_width=goal, replications_needed=needed, reached=reached)
+    def needed(self, pilot: Windows, gpus: int) -> int | None:
+        """Return how many replications the precision needs in all, by Stein's rule.
+
+        None where no precision is asked for, or the pilot was interrupted.
+        """
+        if self.setting.precision is None or not pilot.complete:
+            return None
+        return replications_needed(self._revenue(pilot, gpus), self._goal, CONFIDENCE)
+
+    def further(self, cluster: Cluster, needed: int | None) -> Block | None:
+        """Return the replications that are needed beyond the pilot's, up to the limit, if any."""
+        done, last = self.setting.replications, min(needed or 0, self.setting.most_replications)
+        return self.block(cluster, done, last) if last > done else None
+
+    @property
+    def _goal(self) -> float:
+        """Half-width asked for, money/s per GPU."""
+        return (self.setting.precision or 0.0) * self._lp_value
 
     def _revenue(self, windows: Windows, gpus: int) -> Floats:
         rates = rates_of(self.instance)
@@ -304,18 +286,24 @@ class Study:
     def _lp_value(self) -> float:
         return float(self.target.revenue_rate or 0.0)
 
-    def _document(
-        self,
-        plan: Plan,
-        cluster: Cluster,
-        windows: Windows,
-        measures: Measures,
-        revenue: Floats,
-        precision: PrecisionGoal | None,
-        started: float,
+    def result(
+        self, plan: Plan, cluster: Cluster, windows: Windows, needed: int | None, started: float
     ) -> Simulation:
-        """Return the result document."""
+        """Return the result document.
+
+        Parameters
+        ----------
+        plan, cluster, windows
+            What was simulated, and what was recorded.
+        needed
+            Replications that the precision needs; None where none was asked for.
+        started
+            Reading of `time.perf_counter` when it began.
+        """
         value, setting, rates = self._lp_value, self.setting, rates_of(self.instance)
+        measures = measure(windows.records, rates, plan.gpus)
+        revenue = self._revenue(windows, plan.gpus)
+        precision = None if needed is None else self._precision(needed, windows)
         planned = _planned(plan)
         found = two_stage_interval(revenue[: setting.replications], revenue, CONFIDENCE)
         gap = 1 - revenue / value
@@ -373,6 +361,10 @@ class Study:
             | {f"latency_{name}": rows[:-1] for name, rows in times.items()},
         )
 
+    def _precision(self, needed: int, windows: Windows) -> PrecisionGoal:
+        reached = needed <= len(windows.started_empty)
+        return PrecisionGoal(half_width=self._goal, replications_needed=needed, reached=reached)
+
     def _gap_terms(self, measures: Measures, revenue: Floats) -> dict[str, Floats]:
         """Return the terms of (D11) by replication, money/s per GPU."""
         fields = Occupancy.model_fields
@@ -385,6 +377,16 @@ class Study:
             for lane in range(len(revenue))
         ]
         return {name: np.array([row[name] for row in rows]) for name in rows[0]}
+
+
+def _refined(pilot: Windows, further: Block, progress: Progress | None) -> Windows:
+    """Return the pilot with further replications; by itself if they were interrupted."""
+    try:
+        more = run_block(further, progress=progress)
+    except KeyboardInterrupt:
+        return replace(pilot, complete=False)
+    # Lanes of different length do not mix.
+    return pilot.joined(more) if more.complete else replace(pilot, complete=False)
 
 
 def _estimate(samples: Floats) -> Estimate:

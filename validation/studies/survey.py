@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -29,10 +29,10 @@ from gnr.validation.studies.comparison import (
     START_UNSETTLED,
     Field,
     conditions,
-    continued,
     prepare_field,
 )
 from gnr.validation.studies.setting import Setting
+from gnr.validation.studies.side_by_side import simulations
 
 FEWEST, MOST = 2, 10_000
 """Instances: one alone has no spread."""
@@ -196,32 +196,65 @@ def survey(
         If interrupted before two instances were complete.
     """
     started = time.perf_counter()
-    done: list[tuple[Drawn, list[Simulation]]] = []
-    events, complete = 0.0, True
+    cells = _Cells(work, store, told)
+    complete = True
     try:
-        for one in work.drawn:
-            cells, known = [], 0
-            for name, condition in work.cells(one):
-                key = work.key(one, name, condition)
-                cell = None if store is None else store.read(key)
-                known += cell is not None
-                if cell is None:
-                    study = one.field.studies[name]
-                    cell = one.field.run(study, condition, progress and continued(progress, events))
-                    if not cell.complete:
-                        raise KeyboardInterrupt
-                    events += cell.events
-                    if store is not None:
-                        store.write(key, cell)
-                cells.append(cell)
-            done.append((one, cells))
-            if told is not None:
-                told(one, known)
+        missing = list(cells.read())
+        runs = [one.field.run(one.field.studies[name], at) for one, name, at in missing]
+        for place, cell in simulations(runs, progress):
+            if not cell.complete:
+                raise KeyboardInterrupt
+            cells.enter(*missing[place], cell)
     except KeyboardInterrupt:
         complete = False
-        if len(done) < FEWEST:
+        if len(cells.done()) < FEWEST:
             raise
-    return _document(work, done, store, complete, started, options or {})
+    return _document(work, cells.done(), store, complete, started, options or {})
+
+
+class _Cells:
+    """The cells of a survey that are done."""
+
+    def __init__(self, work: Work, store: PartFolder[Simulation] | None, told: Told | None) -> None:
+        self._work, self._store, self._told = work, store, told
+        self._found: dict[int, dict[tuple[str, Condition], Simulation]] = {}
+        self._known: dict[int, int] = {}
+
+    def read(self) -> Iterator[tuple[Drawn, str, Condition]]:
+        """Take what the store has; yield the instance, policy and condition of all others."""
+        for one in self._work.drawn:
+            found = self._found.setdefault(one.number, {})
+            for name, condition in self._work.cells(one):
+                key = self._work.key(one, name, condition)
+                cell = None if self._store is None else self._store.read(key)
+                if cell is None:
+                    yield one, name, condition
+                else:
+                    found[name, condition] = cell
+            self._known[one.number] = len(found)
+            self._tell(one)
+
+    def enter(self, one: Drawn, name: str, condition: Condition, cell: Simulation) -> None:
+        """Take a simulated cell, into the store too."""
+        if self._store is not None:
+            self._store.write(self._work.key(one, name, condition), cell)
+        self._found[one.number][name, condition] = cell
+        self._tell(one)
+
+    def done(self) -> list[tuple[Drawn, list[Simulation]]]:
+        """Return the instances that are complete, each with its cells, both in order."""
+        return [
+            (one, [self._found[one.number][each] for each in self._work.cells(one)])
+            for one in self._work.drawn
+            if self._complete(one)
+        ]
+
+    def _complete(self, one: Drawn) -> bool:
+        return len(self._found.get(one.number, ())) == len(self._work.cells(one))
+
+    def _tell(self, one: Drawn) -> None:
+        if self._told is not None and self._complete(one):
+            self._told(one, self._known[one.number])
 
 
 def summaries(
