@@ -1,7 +1,8 @@
 """Optima at all points of a grid: closed forms where they apply, re-solves elsewhere."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from gnr.models.promises import Promise, promises_of
 from gnr.models.solver import Status
 from gnr.models.warm_program import WarmOptimum, WarmProgram
 from gnr.rates import Rates, rates_of
+from gnr.spreading import spread, spreads
 from gnr.varying import Parameter, plain, points_of, rates_over
 
 CLOSED = {"bundled": bundled_optimum, "separate": separate_optimum}
@@ -26,6 +28,11 @@ CLOSED = {"bundled": bundled_optimum, "separate": separate_optimum}
 
 PROMISED = "mean_tpot"
 """The kind of promise that the closed forms can keep: it caps X (eq. D7)."""
+
+STRETCH_POINTS = 64
+"""Points that are solved one from the other: some tenths of a second."""
+
+_ONE_AT_A_TIME = Lock()
 
 USED_UP = 1e-7
 """Relative distance at which a capacity counts as used up at a re-solved point."""
@@ -70,17 +77,74 @@ def solve_grid(
     grid = Grid(rates, _columns(rates, found), binding, _closed_method(rates, instance), True)
     left = np.flatnonzero(np.isnan(found.revenue_rate) & ~(cap < 0))
     grid.binding[left], grid.method[left] = "missing", "re-solved"
-    data, points, program = plain(instance), points_of(parameters), WarmProgram()
+    done = len(grid.binding) - len(left)
     try:
-        for done, at in enumerate(left.tolist()):
-            for parameter, value in zip(parameters, points[at], strict=True):
-                parameter.put(data, value)
-            here = Instance.model_validate(data)
-            _enter(grid, at, here, program.optimum(here))
-            progress(len(points) - len(left) + done + 1)
+        for at, short, numbers in _re_solved(instance, parameters, left):
+            grid.binding[at] = short
+            for name, value in numbers.items():
+                grid.columns[name][at] = value
+            done += 1
+            progress(done)
     except KeyboardInterrupt:
         return Grid(rates, grid.columns, grid.binding, grid.method, False)
     return grid
+
+
+@dataclass(frozen=True)
+class _Stretch:
+    """Points that are solved one after the other, each from the optimum of the one before.
+
+    Attributes
+    ----------
+    instance, parameters
+        What is varied.
+    places
+        Numbers of the points in the grid.
+    points
+        Their values, by point and parameter.
+    """
+
+    instance: Instance
+    parameters: Sequence[Parameter]
+    places: Sequence[int]
+    points: Sequence[Sequence[Any]]
+
+
+def _re_solved(
+    instance: Instance, parameters: Sequence[Parameter], left: Any
+) -> Iterator[tuple[int, str, dict[str, float]]]:
+    """Yield the places in `left`, what is short there, and the numbers by column.
+
+    An optimum found from another one may be another of several, or differ in its last digits: the
+    stretches are therefore the same whether they are solved here or elsewhere.
+    """
+    points = points_of(parameters)
+    stretches = [
+        _Stretch(instance, parameters, places, [points[at] for at in places])
+        for first in range(0, len(left), STRETCH_POINTS)
+        if (places := left[first : first + STRETCH_POINTS].tolist())
+    ]
+    if spreads():
+        for _, found in spread(_solve_stretch, stretches):
+            yield from found
+    else:
+        for stretch in stretches:
+            yield from _solved(stretch)
+
+
+def _solve_stretch(stretch: _Stretch) -> list[tuple[int, str, dict[str, float]]]:
+    """Solve a stretch in a worker, which may have other threads: Pyomo is not made for several."""
+    with _ONE_AT_A_TIME:
+        return list(_solved(stretch))
+
+
+def _solved(stretch: _Stretch) -> Iterator[tuple[int, str, dict[str, float]]]:
+    data, program = plain(stretch.instance), WarmProgram()
+    for at, values in zip(stretch.places, stretch.points, strict=True):
+        for parameter, value in zip(stretch.parameters, values, strict=True):
+            parameter.put(data, value)
+        here = Instance.model_validate(data)
+        yield at, *_judged(here, program.optimum(here))
 
 
 def per_point(rates: Rates, values: Any) -> Floats:
@@ -148,12 +212,11 @@ def _columns(rates: Rates, found: ClosedOptimum) -> dict[str, Floats]:
     }
 
 
-def _enter(grid: Grid, at: int, instance: Instance, optimum: WarmOptimum) -> None:
-    """Write an optimum into the place of its point; what is short is what is used up."""
+def _judged(instance: Instance, optimum: WarmOptimum) -> tuple[str, dict[str, float]]:
+    """Return what is short, which is what is used up, and the numbers by column."""
     if optimum.point is None:
         infeasible = optimum.status is Status.INFEASIBLE
-        grid.binding[at] = "infeasible" if infeasible else "undecided"
-        return
+        return "infeasible" if infeasible else "undecided", {}
     rates, point = rates_of(instance), optimum.point
     used, mixed, solo = (
         float(each.sum()) for each in (point.prefill, point.mixed_decode, point.solo_decode)
@@ -167,8 +230,6 @@ def _enter(grid: Grid, at: int, instance: Instance, optimum: WarmOptimum) -> Non
         "tpot_capacity": slot_time / (slots - used),
         "tpot_token_mean": (mixed + solo) / tokens if tokens > 0 else np.nan,
     }
-    for name, value in found.items():
-        grid.columns[name][at] = value
     capacity = rates.speed_ratio * slots
     spent = mixed + rates.speed_ratio * solo + rates.mixing_cost * used
     promises = promises_of(instance, rates)
@@ -183,7 +244,7 @@ def _enter(grid: Grid, at: int, instance: Instance, optimum: WarmOptimum) -> Non
         ),
     ).item()
     turned_away = word == "none" and _leaving(rates, point) > USED_UP * rates.arrival_rate.sum()
-    grid.binding[at] = _turning_away(promises, point) if turned_away else word
+    return _turning_away(promises, point) if turned_away else word, found
 
 
 def _short(promise: Promise, price: float, optimum: WarmOptimum) -> bool:
