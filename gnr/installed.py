@@ -1,6 +1,7 @@
-"""Which gnr is installed here: a digest of its sources."""
+"""What is installed here: a digest of the sources of gnr, and what the processor can do."""
 
 import hashlib
+import platform
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -32,3 +33,12 @@ def _sources() -> dict[str, Path]:
                 parts = file.relative_to(folder).with_suffix("").parts
                 found[".".join((package, *parts))] = file
     return found
+
+
+def instruction_set() -> str:
+    """Return what this processor can do: floating point may round otherwise on another kind."""
+    from llvmlite import binding
+
+    features = binding.get_host_cpu_features()
+    able = sorted(name for name, present in features.items() if present)
+    return f"{platform.machine()}: {', '.join(able)}"

@@ -29,6 +29,7 @@ from gnr.cli.simulation_options import (
     read_policies,
     read_sizes,
 )
+from gnr.cli.workers import SchedulerOption, WorkersOption, check_place, spread_over
 from gnr.errors import InputError, Problem
 
 
@@ -71,12 +72,15 @@ def compare(
     warmup: WarmupOption = None,
     seed: SeedOption = 1,
     fidelity: FidelityOption = None,
+    workers: WorkersOption = None,
+    scheduler: SchedulerOption = None,
     set_: SetOptions = None,
     json: JsonOption = False,
     out: OutOption = None,
 ) -> int:
     """Run several policies on the same random numbers and say which earns most, and how surely."""
     _refuse_both(instances or [], random, set_ or [])
+    check_place(workers, scheduler)
     names, laws = read_policies(policies), read_names(lengths)
     sizes = read_sizes("--gpus", gpus)
     loaded = load_all(instances or [], set_ or [])
@@ -87,18 +91,22 @@ def compare(
     setting = Setting(
         replications=replications, seed=seed, warmup=warmup, horizon=horizon, fidelity=fidelity
     )
+    place = spread_over(workers, scheduler)
     if random is not None:
-        return compare_random(random, names, sizes, laws, account, setting, as_json=json, out=out)
+        return compare_random(
+            random, names, sizes, laws, account, setting, place, as_json=json, out=out
+        )
     results: list[Any] = []
-    for source, instance in zip(instances or [], loaded, strict=True):
-        with told_of(source):
-            found = _run(instance, names, sizes, laws, account, setting, set_)
-        results.append(found)
-        if out is not None:
-            for path in found.write(out):
-                note(f"wrote {path}")
-        if not found.complete:
-            break
+    with place:
+        for source, instance in zip(instances or [], loaded, strict=True):
+            with told_of(source):
+                found = _run(instance, names, sizes, laws, account, setting, set_)
+            results.append(found)
+            if out is not None:
+                for path in found.write(out):
+                    note(f"wrote {path}")
+            if not found.complete:
+                break
     _print(results, json)
     if out is not None:
         for instance, found in zip(loaded, results, strict=False):

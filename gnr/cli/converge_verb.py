@@ -33,6 +33,7 @@ from gnr.cli.simulation_options import (
     read_share,
     read_sizes,
 )
+from gnr.cli.workers import SchedulerOption, WorkersOption, check_place, spread_over
 
 
 def converge(
@@ -63,11 +64,14 @@ def converge(
     engine: EngineOption = "compiled",
     fidelity: FidelityOption = None,
     lengths: LengthsOption = "exponential",
+    workers: WorkersOption = None,
+    scheduler: SchedulerOption = None,
     set_: SetOptions = None,
     json: JsonOption = False,
     out: OutOption = None,
 ) -> int:
     """Measure how fast clusters of growing size approach the LP optimum, and judge it."""
+    check_place(workers, scheduler)
     share, tolerance = read_share("--precision", precision), read_share("--delta", delta)
     loaded = load_all(instances, set_ or [])
     if out is not None:
@@ -90,24 +94,25 @@ def converge(
     setting.check()
     results: list[Any] = []
     drawn: list[tuple[Any, list[Any]]] = []
-    for source, instance in zip(instances, loaded, strict=True):
-        of_instance: list[Any] = []
-        names: list[str | None] = [*policy] if policy else [None]
-        for name in names:
-            with told_of(source):
-                found = _run(instance, name, sizes, account, tolerance, setting, set_)
-            if of_instance:
-                found = paired_with(found, of_instance[0])
-            of_instance.append(found)
-            if out is not None:
-                for path in found.write(out):
-                    note(f"wrote {path}")
-            if not found.complete:
+    with spread_over(workers, scheduler):
+        for source, instance in zip(instances, loaded, strict=True):
+            of_instance: list[Any] = []
+            names: list[str | None] = [*policy] if policy else [None]
+            for name in names:
+                with told_of(source):
+                    found = _run(instance, name, sizes, account, tolerance, setting, set_)
+                if of_instance:
+                    found = paired_with(found, of_instance[0])
+                of_instance.append(found)
+                if out is not None:
+                    for path in found.write(out):
+                        note(f"wrote {path}")
+                if not found.complete:
+                    break
+            results += of_instance
+            drawn.append((instance, of_instance))
+            if not results[-1].complete:
                 break
-        results += of_instance
-        drawn.append((instance, of_instance))
-        if not results[-1].complete:
-            break
     _print(results, json)
     if out is not None:
         for instance, of_instance in drawn:

@@ -1,6 +1,7 @@
 """``gnr compare --random``: policies over instances drawn by one rule."""
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,15 @@ def compare_random(
     laws: Sequence[str],
     account: str | None,
     setting: Any,
+    place: AbstractContextManager[None],
     *,
     as_json: bool,
     out: Path | None,
 ) -> int:
-    """Run the survey, keep every cell that is done, print and draw; return the exit code."""
+    """Run the survey at a place, keep every cell that is done, print and draw.
+
+    Returns the exit code.
+    """
     from gnr.cli.progress import progress_of_events
     from gnr.simulation import Simulation
     from gnr.validation.part_folder import PartFolder
@@ -38,7 +43,7 @@ def compare_random(
         note(f"instance {one.number} ({one.number + 1} of {count}): {cells} cells, {known} kept")
 
     try:
-        with progress_of_events(f"{count} random instances", expected) as progress:
+        with place, progress_of_events(f"{count} random instances", expected) as progress:
             found = survey(work, store, progress=progress, told=told)
     except KeyboardInterrupt:
         if store is not None:

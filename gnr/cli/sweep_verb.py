@@ -18,6 +18,7 @@ from gnr.cli.console import (
     print_rich,
     told_of,
 )
+from gnr.cli.workers import SchedulerOption, WorkersOption, check_place, spread_over
 
 
 def sweep(
@@ -39,6 +40,8 @@ def sweep(
             help="Also promise this mean time per output token (mean_tpot).",
         ),
     ] = None,
+    workers: WorkersOption = None,
+    scheduler: SchedulerOption = None,
     set_: SetOptions = None,
     json: JsonOption = False,
     out: OutOption = None,
@@ -48,6 +51,7 @@ def sweep(
     from gnr.models.sweeps import sweep as sweep_instance
     from gnr.varying import parse_axes
 
+    check_place(workers, scheduler)
     loaded = load_all(instances, set_ or [])
     if out is not None:
         prepare_folder(out, loaded)
@@ -57,24 +61,25 @@ def sweep(
             axes = [each.axis for each in parse_axes(instance, vary)]
             points_of.append(math.prod(len(each.values) for each in axes))
     results: list[Any] = []
-    for source, instance, points in zip(instances, loaded, points_of, strict=True):
-        passes = 1 if tpot_at_most is None and not instance.slis else 2
-        with (
-            told_of(source),
-            progress_of_events(f"{instance.name}, sweep", passes * points, "points") as told,
-        ):
-            found = sweep_instance(
-                instance,
-                vary,
-                tpot_at_most=tpot_at_most,
-                progress=told,
-                options={"set": set_ or []},
-            )
-        results.append(found)
-        if out is not None:
-            _write(instance, found, out)
-        if not found.complete:
-            break
+    with spread_over(workers, scheduler):
+        for source, instance, points in zip(instances, loaded, points_of, strict=True):
+            passes = 1 if tpot_at_most is None and not instance.slis else 2
+            with (
+                told_of(source),
+                progress_of_events(f"{instance.name}, sweep", passes * points, "points") as told,
+            ):
+                found = sweep_instance(
+                    instance,
+                    vary,
+                    tpot_at_most=tpot_at_most,
+                    progress=told,
+                    options={"set": set_ or []},
+                )
+            results.append(found)
+            if out is not None:
+                _write(instance, found, out)
+            if not found.complete:
+                break
     for found in results:
         for warning in found.warnings:
             note(f"warning: {found.instance}: {warning}")
