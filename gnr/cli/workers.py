@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import typer
 
@@ -36,11 +37,22 @@ def check_place(workers: int | None, scheduler: str | None) -> None:
         problems.append(("--workers", f"must be at least 1, got {workers}", "say 4"))
     if workers is not None and scheduler is not None:
         problems.append(("--workers", "cannot go with --scheduler", "leave one out"))
+    if scheduler is not None and not _is_address(scheduler):
+        remedy = "say tcp://HOST:8786, as `dask scheduler` prints it"
+        problems.append(("--scheduler", f"must be an address, got {scheduler!r}", remedy))
     if scheduler is not None and find_spec("distributed") is None:
         remedy = "pip install 'gnr[cluster]'"
         problems.append(("--scheduler", "needs the package distributed", remedy))
     if problems:
         raise InputError(Problem("workers", at, "", text, remedy) for at, text, remedy in problems)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        address = urlsplit(text)
+        return address.scheme in ("tcp", "tls") and bool(address.hostname and address.port)
+    except ValueError:  # a port that is no number
+        return False
 
 
 @contextmanager
