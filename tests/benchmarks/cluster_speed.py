@@ -54,13 +54,17 @@ def main() -> None:
     slow, fast = (statistics.median(each) for each in times.values())
     print(f"{slow / fast:.2f} times as fast; {TARGET} is asked")
     if len(sys.argv) > 1:
+        origin = record(None, began, {}, seed=1)
         document = {
             "command": f"gnr {' '.join(COMMAND)} --replications 100",
+            "machine": origin.machine,
             **times,
+            "one_worker_median_s": slow,
+            "two_workers_median_s": fast,
             "ratio_of_medians": slow / fast,
             "target": TARGET,
             "load_average_before": load,
-            "provenance": record(None, began, {}, seed=1).model_dump(),
+            "provenance": origin.model_dump(),
         }
         Path(sys.argv[1]).write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
 

@@ -1,6 +1,9 @@
 """`--scheduler` with a real scheduler and workers, and `--workers`: the same files, clean ends."""
 
 import json
+import os
+import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +15,7 @@ import xarray as xr
 from dask_clusters import OTHER_SOURCES, Command, DaskCluster, dask_cluster, other_version
 
 from gnr.cli.app import run
+from packaging_tools import ROOT
 
 PAIR = ("--policies", "gate-and-route,fcfs-immediate")
 COMPARE = ("compare", "two-class", *PAIR, "--gpus", "20,50,100", "--replications", "8")
@@ -191,6 +195,29 @@ def test_a_part_that_ends_every_worker_fails_in_plain_words(tmp_path: Path) -> N
         command = [sys.executable, "-c", DEADLY, cluster.address]
         ended = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
     assert "4 workers in a row ended while they worked on the same part" in ended.stdout
+
+
+@pytest.mark.long
+def test_the_page_on_dask_works_as_it_is_printed(tmp_path: Path) -> None:
+    """The commands start a cluster in the background; all of it ends with their session."""
+    page = (ROOT / "docs" / "how-to" / "run-on-dask.md").read_text()
+    followed = re.findall(r"follows it -->\n```(\w+)\n(.*?)```", page, re.S)
+    assert [language for language, _ in followed] == ["console", "python"]
+    commands = followed[0][1].replace("$ ", "")
+    (tmp_path / "page.py").write_text(followed[1][1] + "\nprint(len(found.cells))\n")
+    shell = subprocess.Popen(
+        ["bash", "-c", f"set -e\n{commands}\npython page.py"],
+        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+        env=os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+    )  # fmt: skip
+    try:
+        assert shell.stdout is not None
+        printed, told = shell.communicate(timeout=120)
+    finally:
+        os.killpg(shell.pid, signal.SIGKILL)
+    assert shell.returncode == 0, told.decode()
+    assert printed.decode().endswith("\n2\n")
+    assert (tmp_path / "results" / "two-class.comparison.json").is_file()
 
 
 @pytest.mark.parametrize(
