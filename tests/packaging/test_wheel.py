@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from gnr.installed import source_digest
 from packaging_tools import ROOT, package_folders
 
 
@@ -66,14 +67,16 @@ def test_installed_outside_the_checkout_it_solves_by_name(wheel: Path, tmp_path:
     Path(site, "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", site]
     subprocess.run([*pip, str(wheel)], check=True)
-    where = subprocess.run(
-        [python, "-c", "import gnr.models, gnr.validation; print(gnr.models.__file__)"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=True,
+    script = (
+        "import gnr.models, gnr.validation, gnr.installed;"
+        "print(gnr.models.__file__, gnr.installed.source_digest())"
+    )
+    told = subprocess.run(
+        [python, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True
     ).stdout
+    where, digest = told.rsplit(maxsplit=1)
     assert where.startswith(site)
+    assert digest == source_digest(), "a wheel and a checkout of one commit may work together"
     done = subprocess.run(
         [python, "-m", "gnr", "solve", "two-class", "--gpus", "20", "--json"],
         cwd=tmp_path,
