@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from gnr.cli.console import ExitCode, JsonOption, note, prepare_folder, print_json, print_rich
+from gnr.cli.workers import SchedulerOption, check_place, spread_over
 
 PARTS = "parts"
 """Folder of the finished parts, inside the output folder."""
@@ -29,6 +30,7 @@ def reproduce(
         int | None,
         typer.Option("--workers", metavar="N", help="Processes; default: as many as cores."),
     ] = None,
+    scheduler: SchedulerOption = None,
     json: JsonOption = False,
     out: Annotated[
         Path, typer.Option("--out", metavar="DIR", help="Where report and finished parts go.")
@@ -40,13 +42,14 @@ def reproduce(
     from gnr.validation.studies.reproduction.effort import FULL, QUICK
     from gnr.validation.studies.reproduction.running import read_experiments
 
+    check_place(workers, scheduler)
     names = read_experiments(experiments or [])
     effort = QUICK if quick else FULL
     if seed is not None:
         effort = replace(effort, seed=seed)
     prepare_folder(out, [])
     try:
-        found = _run(names, effort, out / PARTS, workers)
+        found = _run(names, effort, out / PARTS, workers, scheduler)
     except KeyboardInterrupt:
         note(f"finished parts are in {out / PARTS}; the same command goes on")
         raise
@@ -65,9 +68,9 @@ def reproduce(
     return ExitCode.UNDECIDED if undecided else ExitCode.DONE
 
 
-def _run(names: list[str], effort: Any, folder: Path, workers: int | None) -> Any:
-    import joblib
-
+def _run(
+    names: list[str], effort: Any, folder: Path, workers: int | None, scheduler: str | None
+) -> Any:
     from gnr.cli.progress import progress_of_events
     from gnr.spreading import usable_cores
     from gnr.validation.studies.reproduction.running import outstanding
@@ -76,7 +79,7 @@ def _run(names: list[str], effort: Any, folder: Path, workers: int | None) -> An
     missing = outstanding(names, effort, folder)
     expected = sum(part.weight for part in missing.values())
     with (
-        joblib.parallel_config("loky", n_jobs=workers or usable_cores()),
+        spread_over(workers if scheduler else workers or usable_cores(), scheduler),
         progress_of_events(f"{len(missing)} parts", expected, "units of work") as progress,
     ):
         return study(names, effort, folder, progress=progress)
