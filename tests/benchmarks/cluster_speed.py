@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from importlib.metadata import version
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -58,6 +59,7 @@ def main() -> None:
         document = {
             "command": f"gnr {' '.join(COMMAND)} --replications 100",
             "machine": origin.machine,
+            "versions": {name: version(name) for name in ("distributed", "joblib")},
             **times,
             "one_worker_median_s": slow,
             "two_workers_median_s": fast,
