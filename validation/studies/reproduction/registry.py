@@ -7,22 +7,19 @@ from typing import Any
 
 from gnr.validation.studies.reproduction import (
     figure2,
-    figure4,
-    figure5,
-    figure6,
-    figure8,
-    figure9,
-    figure10,
     figure3,
     figure4,
     figure5,
     figure6,
+    figure7,
+    figure8,
+    figure9,
+    figure10,
     figure11,
     figure12,
     table1,
     table2,
 )
-from gnr.validation.studies.reproduction import figure2, figure4, figure5, figure6, figure7
 from gnr.validation.studies.reproduction.effort import Effort
 from gnr.validation.studies.reproduction.outline import Measured
 from gnr.validation.studies.reproduction.parts import Part
@@ -56,6 +53,7 @@ REBUILDS: Mapping[str, Rebuild] = MappingProxyType(
         "figure4": Rebuild(figure4.parts, figure4.measured),
         "figure5": Rebuild(figure5.parts, figure5.measured),
         "figure6": Rebuild(figure6.parts, figure6.measured),
+        "figure7": Rebuild(figure7.parts, figure7.measured),
         "figure8": Rebuild(figure8.parts, figure8.measured),
         "figure9": Rebuild(figure9.parts, figure9.measured),
         "figure10": Rebuild(figure10.parts, figure10.measured),
@@ -63,7 +61,6 @@ REBUILDS: Mapping[str, Rebuild] = MappingProxyType(
         "figure12": Rebuild(nothing_to_run, figure12.measured),
         "table1": Rebuild(nothing_to_run, table1.measured),
         "table2": Rebuild(nothing_to_run, table2.measured),
-        "figure7": Rebuild(figure7.parts, figure7.measured),
     }
 )
 """By name."""
