@@ -138,7 +138,12 @@ def _of_prices(scheme: str, segments: list[PriceSegment]) -> Iterator[Quantity]:
     words = "part of c_p in the best c_p + c_d = k"
     yield exactly(f"{scheme}_share", f"{scheme}: {words}", shares[1], "%")
     apart = max(shares) - min(shares)
-    yield exactly(f"{scheme}_apart", "the same: how far apart for several k", apart, "% points")
+    yield exactly(
+        f"{scheme}_apart",
+        f"{scheme}: best part of c_p, how far apart for several k",
+        apart,
+        "% points",
+    )
     worse = 100 * (1 - min(segments[1].revenue_rate) / max(segments[1].revenue_rate))
     yield exactly(f"{scheme}_span", f"{scheme}: worst prices below the best, same k", worse, "%")
 

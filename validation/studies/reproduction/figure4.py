@@ -44,17 +44,22 @@ def measured(runs: dict[Key, ClusterRun], effort: Effort) -> Measured:
     at_most, far = single[most], pooled[largest]
     quantities = [
         mean_of("gap_500", "gap to the optimum, 500 GPUs", 100 * gap_of(at_most), "%"),
-        mean_of("gap_500_pooled", "the same, pooled chain", 100 * gap_of(pooled[most]), "%"),
+        mean_of(
+            "gap_500_pooled",
+            "gap to the optimum, 500 GPUs, pooled chain",
+            100 * gap_of(pooled[most]),
+            "%",
+        ),
         mean_of(
             "gap_500_separate",
-            "the same runs under separate accounting, to its own optimum",
+            "gap under separate accounting to its own optimum, 500 GPUs",
             100 * gap_of(at_most, "separate"),
             "%",
         ),
         mean_of("gap_largest", f"gap, {largest:,} GPUs, pooled", 100 * gap_of(far), "%"),
         limit_of(
             "gap_limit",
-            "where the gap goes with n, pooled",
+            "gap to the optimum, where it goes with n, pooled",
             list(pooled),
             [100 * gap_of(each) for each in pooled.values()],
             "%",
@@ -68,13 +73,13 @@ def measured(runs: dict[Key, ClusterRun], effort: Effort) -> Measured:
         ),
         mean_of(
             "queue_500",
-            "decode-heavy requests waiting for prefill that lack to the plan, 500 GPUs",
+            "decode-heavy requests waiting for prefill, lacking to the plan, 500 GPUs",
             _lacking(at_most),
             "%",
         ),
         limit_of(
             "queue_limit",
-            "the same, where it goes with n, pooled",
+            "waiting for prefill, lacking to the plan, decode-heavy: where it goes with n, pooled",
             list(pooled),
             [_lacking(each) for each in pooled.values()],
             "%",
@@ -87,7 +92,7 @@ def measured(runs: dict[Key, ClusterRun], effort: Effort) -> Measured:
         ),
         limit_of(
             "buffer_limit",
-            "the same, where it goes with n, pooled",
+            "waiting for a decode slot, of the requests that decode, where it goes with n, pooled",
             list(pooled),
             [_buffer(each) for each in pooled.values()],
             "%",

@@ -69,8 +69,14 @@ def _of_tpot(tpot: Frontier) -> Iterator[Quantity]:
     loose, tight = tpot.pieces[-1].slope_to, tpot.pieces[0].slope_from
     words = "price of time per output token where it begins to cost"
     yield exactly("tpot_price_loose", words, loose * MS, unit)
-    yield exactly("tpot_price_tight", "its price at the tightest bound", tight * MS, unit)
-    yield exactly("tpot_price_rise", "the second over the first", tight / loose)
+    yield exactly(
+        "tpot_price_tight", "price of time per output token at the tightest bound", tight * MS, unit
+    )
+    yield exactly(
+        "tpot_price_rise",
+        "price of time per output token, at the tightest bound over where it begins to cost",
+        tight / loose,
+    )
     words = "revenue lost half way between the two bounds"
     yield exactly("tpot_half", words, lost(tpot, sum(_ends(tpot)) / 2), "%")
     words = "prefills at the tightest bound, of the plan's"

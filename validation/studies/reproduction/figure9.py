@@ -117,19 +117,19 @@ def _of_beta(curve: Curves) -> Iterator[Quantity]:
     loss = -change(curve[REVENUE])
     yield exactly("beta_loss", "beta from 2e-5 to 1e-3 s: revenue lost", loss, "%")
     most = float(steps(curve[REVENUE]).max())
-    yield exactly("beta_step", "the same: largest rise between neighbours", most, "%")
+    yield exactly("beta_step", "revenue as beta grows: largest rise between neighbours", most, "%")
 
 
 def _of_gamma(curve: Curves) -> Iterator[Quantity]:
     whole = "gamma from 30.3 to 50 tokens/s"
     yield exactly("gamma_gain", f"{whole}: revenue gained", change(curve[REVENUE]), "%")
     least = float(steps(curve[REVENUE]).min())
-    yield exactly("gamma_step", "the same: least rise between neighbours", least, "%")
+    yield exactly("gamma_step", "revenue as gamma grows: least rise between neighbours", least, "%")
     for short, name in (("tpot", CAPACITY_TPOT), ("token", TOKEN_TPOT)):
         fall = -change(curve[name])
         yield exactly(f"gamma_{short}", f"{whole}: fall of {LABELS[name]}", fall, "%")
         most = float(steps(curve[name]).max())
-        words = "the same: largest rise between neighbours"
+        words = f"{LABELS[name]} as gamma grows: largest rise between neighbours"
         yield exactly(f"gamma_{short}_step", words, most, "%")
 
 
