@@ -85,7 +85,7 @@ def bars() -> Bars:
         series=(
             Series(label="for prefill", x=places, y=(12.3, 0.0, -4), low=(11, 0, -5),
                    high=(14, 0, -3)),
-            Series(label="for a decode slot", x=places, y=(1.0, 2.0, 3.0)),
+            Series(label="for a decode slot", x=places, y=(1.0, 2.0, 1234.5)),
         ),
         references=(Reference(label="the plan", y=10.0),),
     )  # fmt: skip

@@ -216,8 +216,9 @@ def _write_values(axes: Any, at: Any, series: Series, theme: Theme) -> None:
     for k, (place, value) in enumerate(zip(at, series.y, strict=True)):
         ends = (value, *(each[k] for each in (series.low, series.high) if each is not None))
         beyond, side = (max(ends), 1) if value >= 0 else (min(ends), -1)
+        told = f"{value:.3g}" if abs(value) < 999.5 else f"{value:,.0f}"
         axes.annotate(
-            f"{value:.3g}", (beyond, place), xytext=(4 * side, 0), textcoords="offset points",
+            told, (beyond, place), xytext=(4 * side, 0), textcoords="offset points",
             fontsize=7.5, color=theme.ink, va="center", ha="left" if side > 0 else "right",
         )  # fmt: skip
 
