@@ -27,8 +27,8 @@ def other_version(package: str, version: str | None) -> str:
     """Return what a worker loads first to pass for one with another version of a package."""
     return (
         "import distributed.versions as v\n"
-        f"v._version_cached = lambda p, of=v._version_cached: "
-        f"{version!r} if p == {package!r} else of(p)\n"
+        "v.get_package_info = lambda names, of=v.get_package_info: "
+        f"of(names) | {{{package!r}: {version!r}}}\n"
     )
 
 
