@@ -56,7 +56,7 @@ class Condition(BaseModel):
     direction: Literal["at_most", "at_least"]
     """Which side of the bound is asked for."""
     bound: float
-    """The bound, in the unit of the quantity; it was fixed before the first run."""
+    """The bound, in the unit of the quantity."""
     met: Met
     """`yes` if the whole interval is on that side, `no` if none of it is, else `undecided`."""
 
