@@ -42,7 +42,7 @@ def summarize_reproduction(found: Reproduction) -> Any:
     )
     foot = Text(
         f"Intervals are at {found.confidence:.2%}, so that all verdicts hold together with "
-        f"{found.joint:.0%}. A condition is kept if its whole interval is on the side asked for."
+        f"{found.joint:.1%}. A condition is kept if its whole interval is on the side asked for."
     )
     several = "claim fails" if failing == 1 else "claims fail"
     told = Text(f"{failing} {several} at least in part." if failing else "No claim fails.")

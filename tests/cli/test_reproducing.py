@@ -107,6 +107,18 @@ def test_verdicts_are_those_of_the_stored_numbers_and_the_committed_bounds(docum
 
 
 @pytest.mark.long
+def test_all_verdicts_hold_together_with_95_percent(document: Any) -> None:
+    """Counts the conditions that chance is in; an end of a 99.8 % interval errs with 0.1 %."""
+    chances = 0
+    for experiment in document["experiments"]:
+        ends = {each["name"]: (each["low"], each["high"]) for each in experiment["quantities"]}
+        for claim in experiment["claims"]:
+            chances += sum(len(set(ends[each["quantity"]])) > 1 for each in claim["conditions"])
+    assert document["joint"] == pytest.approx(1 - 0.001 * chances)
+    assert document["joint"] >= 0.95
+
+
+@pytest.mark.long
 def test_the_numbers_are_those_of_the_kept_parts(document: Any, folder: Path) -> None:
     """Recomputes one: the gap of gate-and-route with 500 GPUs, from the runs on disk."""
     (file,) = (folder / "parts").glob("two-class.gate-and-route.500.per-gpu.*.json")

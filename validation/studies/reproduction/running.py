@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from gnr.errors import InputError, Problem
 from gnr.provenance import record
-from gnr.reproduction import Reproduction
+from gnr.reproduction import Experiment, Reproduction
 from gnr.schema_errors import suggest
 from gnr.spreading import spread
 from gnr.validation.part_folder import PartFolder
@@ -19,9 +19,6 @@ from gnr.validation.studies.reproduction.parts import Part
 from gnr.validation.studies.reproduction.registry import REBUILDS
 
 ALL = "all"
-
-JOINT = 0.95
-"""Probability with which all verdicts hold together, see ``claims.toml``."""
 
 Progress = Callable[[float], None]
 """Called with the work done so far, about core-seconds."""
@@ -117,7 +114,7 @@ def reproduce(
     return Reproduction(
         effort=effort.name,
         confidence=confidence(),
-        joint=JOINT,
+        joint=joint_confidence(experiments),
         experiments=experiments,
         warnings=tuple(f"{each} was damaged and computed again" for each in damaged),
         provenance=record(
@@ -127,6 +124,20 @@ def reproduce(
             seed=effort.seed,
         ),
     )
+
+
+def joint_confidence(experiments: Iterable[Experiment]) -> float:
+    """Return the probability, at least, with which no verdict that chance is in is wrong.
+
+    An interval that lies wholly on the wrong side of a bound has missed at one end: half the error.
+    """
+    chances = sum(
+        not experiment.quantity(condition.quantity).exact
+        for experiment in experiments
+        for claim in experiment.claims
+        for condition in claim.conditions
+    )
+    return 1 - chances * (1 - confidence()) / 2
 
 
 def _documents(name: str, effort: Effort, folder: Path) -> dict[Any, BaseModel]:
