@@ -28,16 +28,21 @@ Earned = dict[str, Floats]
 """Revenue by policy, % of the optimum of the linear program."""
 
 
-def bars(title: str, label: str, gaps: Sequence[Quantity]) -> Bars:
-    """Return what is left of the optimum, by policy, of what each loses, %."""
+def losses(title: str, label: str, gaps: Sequence[Quantity]) -> Bars:
+    """Return what each policy loses, % of the optimum."""
     found = Series(
         label=label,
         x=tuple(range(len(gaps))),
-        y=tuple(100 - each.value for each in gaps),
-        low=tuple(100 - each.high for each in gaps),
-        high=tuple(100 - each.low for each in gaps),
+        y=tuple(each.value for each in gaps),
+        low=tuple(each.low for each in gaps),
+        high=tuple(each.high for each in gaps),
     )
-    return _bars_of(title, found)
+    return Bars(
+        title=title,
+        y_label="lost, % of the optimum",
+        categories=tuple(POLICIES.values()),
+        series=(found,),
+    )
 
 
 def as_in_the_paper(earned: Earned) -> Bars:
@@ -51,12 +56,8 @@ def as_in_the_paper(earned: Earned) -> Bars:
         low=tuple((means - deviations).tolist()),
         high=tuple((means + deviations).tolist()),
     )
-    return _bars_of("Drawn instances: mean and standard deviation, as in the paper", found)
-
-
-def _bars_of(title: str, found: Series) -> Bars:
     return Bars(
-        title=title,
+        title="Drawn instances: mean and standard deviation, as in the paper",
         y_label="% of the optimum",
         categories=tuple(POLICIES.values()),
         series=(found,),

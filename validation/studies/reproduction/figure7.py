@@ -19,7 +19,7 @@ from gnr.validation.studies.reproduction.ablation import (
     POLICIES,
     Earned,
     as_in_the_paper,
-    bars,
+    losses,
     one_by_one,
 )
 from gnr.validation.studies.reproduction.base_runs import PER_GPU, base, single_parts
@@ -109,8 +109,8 @@ def measured(runs: dict[Key, ClusterRun], effort: Effort) -> Measured:
     }
     quantities = _of_base(on_base) + _of_drawn(on_drawn) + [_starts(runs, effort)]
     panels: list[Panel] = [
-        bars("Base instance", "mean", _gaps(quantities, "base_gap")),
-        bars("Drawn instances", "median", _gaps(quantities, "drawn_gap")),
+        losses("Base instance: what is lost", "mean", _gaps(quantities, "base_gap")),
+        losses("Drawn instances: what is lost", "median", _gaps(quantities, "drawn_gap")),
         as_in_the_paper(on_drawn),
         one_by_one(on_drawn),
     ]
