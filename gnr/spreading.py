@@ -9,11 +9,14 @@ Nothing is spread unless the caller asks for it in joblib's own way, as in
 import os
 import pickle
 import signal
+import threading
+import time
 import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import cache
 from typing import TypeVar
 
 from gnr.errors import InputError, Problem
@@ -21,6 +24,9 @@ from gnr.installed import source_digest
 
 Part = TypeVar("Part")
 Result = TypeVar("Result")
+
+LOOK_SECONDS = 1.0
+"""Time between two looks of a process of this machine at whether its parent is there."""
 
 _one_core: ContextVar[bool] = ContextVar("one_core", default=False)
 """Whether this thread works on a part beside other parts."""
@@ -84,17 +90,20 @@ class _Packed:
     ----------
     digest
         Of the sources of the gnr that cut it.
+    sender
+        Number of the process that cut it.
     content
         Number, function and part, pickled: they can then be read only after the digest has been
         compared, and their arrays can be written to, which those that travel apart cannot.
     """
 
     digest: str
+    sender: int
     content: bytes
 
 
 def _packed(index: int, run: Callable[[Part], Result], part: Part) -> _Packed:
-    return _Packed(source_digest(), pickle.dumps((index, run, part)))
+    return _Packed(source_digest(), os.getpid(), pickle.dumps((index, run, part)))
 
 
 def _dispatched(parts: Iterable[_Packed]) -> Generator[bytes, None, None]:
@@ -122,6 +131,8 @@ def _done(part: _Packed) -> bytes:
         message = "a worker has another gnr than this command: results could differ"
         remedy = "install the same gnr everywhere and start the workers again"
         raise InputError([Problem("workers-differ", "workers", "gnr", message, remedy)])
+    if os.getppid() == part.sender:
+        _end_with(part.sender)
     index, run, content = pickle.loads(part.content)
     alone = _one_core.set(True)
     try:
@@ -129,6 +140,18 @@ def _done(part: _Packed) -> bytes:
             return pickle.dumps((index, run(content)))
     finally:
         _one_core.reset(alone)
+
+
+@cache
+def _end_with(parent: int) -> None:
+    """End this process once its parent is gone: one that is killed leaves it waiting for ever."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(LOOK_SECONDS)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 @contextmanager

@@ -3,6 +3,8 @@
 import math
 import os
 import pickle
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 
@@ -68,6 +70,29 @@ def _sleeping() -> Iterator[psutil.Process]:
     for child in psutil.Process().children(recursive=True):
         if "loky" in (words := " ".join(child.cmdline())) and "resource_tracker" not in words:
             yield child
+
+
+ENDLESS = """
+import os, joblib
+from gnr.spreading import spread
+with joblib.parallel_config("loky", n_jobs=2):
+    numbers = ["__import__('os').getpid()"] * 2
+    for _, worker in spread(eval, numbers + ["__import__('time').sleep(600)"] * 2):
+        print(worker, flush=True)
+"""
+
+
+def test_workers_end_with_a_parent_that_was_killed() -> None:
+    """One that is killed takes nothing back: its workers would compute or wait for ever."""
+    parent = subprocess.Popen([sys.executable, "-c", ENDLESS], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    workers = {psutil.Process(int(parent.stdout.readline())) for _ in range(2)}
+    parent.kill()
+    parent.wait()
+    _, alive = psutil.wait_procs(list(workers), timeout=20)
+    for each in alive:
+        each.kill()
+    assert not alive
 
 
 def test_a_worker_with_another_gnr_refuses_its_part(monkeypatch: pytest.MonkeyPatch) -> None:
