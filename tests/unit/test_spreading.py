@@ -84,11 +84,11 @@ with joblib.parallel_config("loky", n_jobs=2):
 
 def test_workers_end_with_a_parent_that_was_killed() -> None:
     """One that is killed takes nothing back: its workers would compute or wait for ever."""
-    parent = subprocess.Popen([sys.executable, "-c", ENDLESS], stdout=subprocess.PIPE, text=True)
-    assert parent.stdout is not None
-    workers = {psutil.Process(int(parent.stdout.readline())) for _ in range(2)}
-    parent.kill()
-    parent.wait()
+    command = [sys.executable, "-c", ENDLESS]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        workers = {psutil.Process(int(parent.stdout.readline())) for _ in range(2)}
+        parent.kill()
     _, alive = psutil.wait_procs(list(workers), timeout=20)
     for each in alive:
         each.kill()
