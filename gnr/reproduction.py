@@ -77,8 +77,8 @@ class Claim(BaseModel):
     conditions: tuple[Condition, ...]
     """All must be met."""
     finding: Finding
-    """`confirmed` if all conditions are met, `not confirmed` if none is, `partly` if some are and
-    some are not, else `undecided`."""
+    """`confirmed` if all conditions are met. One that is not met settles that the claim fails:
+    `partly` if others are met, `not confirmed` if none is (shown to be). Else `undecided`."""
     limit: Limit | None
     """What keeps the claim from being rebuilt as it stands; `finding` is then about the choices
     or the data that were put in the place of what is missing."""
@@ -225,7 +225,8 @@ class Reproduction(BaseModel):
     confidence: float
     """Of every interval: low enough an error for all verdicts to hold together, see `joint`."""
     joint: float
-    """Probability, at least, with which all verdicts that simulations settled are right."""
+    """Probability, at least, that chance has made no verdict wrong, granted that the runs have
+    settled and that the choices are right."""
     experiments: tuple[Experiment, ...]
     """In the order of the paper."""
     warnings: tuple[str, ...]
@@ -278,11 +279,9 @@ def met(quantity: Quantity, direction: str, bound: float) -> Met:
 def finding_of(parts: Iterable[Met]) -> Finding:
     """Return what conditions come to together, by the rule of `Claim.finding`."""
     found = set(parts)
-    if {"yes", "no"} <= found:
-        return "partly"
-    if "undecided" in found or not found:
-        return "undecided"
-    return "confirmed" if "yes" in found else "not confirmed"
+    if "no" in found:
+        return "partly" if "yes" in found else "not confirmed"
+    return "undecided" if "undecided" in found or not found else "confirmed"
 
 
 AS_MET: dict[Finding, tuple[Met, ...]] = {

@@ -41,7 +41,7 @@ def summarize_reproduction(found: Reproduction) -> Any:
         style="bold",
     )
     foot = Text(
-        f"Intervals are at {found.confidence:.2%}, so that all verdicts hold together with "
+        f"Intervals are at {found.confidence:.2%}, so that chance has made no verdict wrong with "
         f"{found.joint:.1%}. A condition is kept if its whole interval is on the side asked for."
     )
     several = "claim fails" if failing == 1 else "claims fail"

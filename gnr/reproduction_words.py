@@ -36,7 +36,7 @@ FINDINGS: tuple[Finding, ...] = ("confirmed", "partly", "not confirmed", "undeci
 
 IN_PLACE = {
     "not specified enough": "with our choices",
-    "data not public": "on open data",
+    "data not public": "on what is public",
 }
 """What a finding is about where the claim cannot be rebuilt as it stands."""
 

@@ -70,7 +70,7 @@ def test_all_is_confirmed_where_runs_are_as_the_paper_says() -> None:
     assert {each.name: each.finding for each in found.claims} == {
         each.name: "confirmed" for each in found.claims
     }
-    assert found.verdict == "confirmed"
+    assert found.verdict == "not specified enough"
     assert not found.warnings
 
 
@@ -125,7 +125,8 @@ def test_quantities_are_what_they_are_called() -> None:
     hurt = sum(own["fcfs-immediate"][k] - own["fcfs-route"][k] >= 1 for k in range(70))
     assert value["drawn_planning"] == pytest.approx(100 * hurt / 70)
     ahead = [own["gate-and-route"][k] - max(own[each][k] for each in rest) for k in range(70)]
-    assert value["drawn_lead"] == pytest.approx(np.median(ahead))
+    leads = [np.median(own["gate-and-route"] - own[each]) for each in rest]
+    assert value["drawn_lead"] == pytest.approx(min(leads))
     share = sum(each > 0 for each in ahead) / 70
     assert value["drawn_ahead"] == pytest.approx(100 * share)
     closer = [

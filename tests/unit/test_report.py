@@ -114,7 +114,7 @@ def test_claims_that_fail_are_told_before_all_experiments_with_their_numbers() -
     assert "that delta is so" not in failing
     assert failing.count("3.863 % (3.801 to 3.926); asked for: at most 1 %") == 3
     assert "at most 5 %" not in failing, "bounds that are kept are told with the claim"
-    assert "data not public on open data: ✗ not confirmed" in failing
+    assert "data not public on what is public: ✗ not confirmed" in failing
 
 
 def test_where_nothing_fails_the_page_says_so() -> None:

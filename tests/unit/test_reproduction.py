@@ -48,7 +48,7 @@ def test_a_bound_is_kept_by_the_whole_interval_or_not_at_all(
         (["no"], "not confirmed"),
         (["yes", "no", "undecided"], "partly"),
         (["yes", "undecided"], "undecided"),
-        (["no", "undecided"], "undecided"),
+        (["no", "undecided"], "not confirmed"),
         ([], "undecided"),
     ],
 )
@@ -67,6 +67,7 @@ def claim(finding: Any, limit: Any = None) -> Claim:
         ([claim("confirmed"), claim("confirmed")], "confirmed"),
         ([claim("confirmed"), claim("partly"), claim("undecided")], "partly"),
         ([claim("confirmed"), claim("undecided")], "undecided"),
+        ([claim("not confirmed"), claim("undecided")], "not confirmed"),
         ([claim("not confirmed"), claim("not confirmed")], "not confirmed"),
         ([claim("confirmed", "data not public")] * 2, "data not public"),
         ([claim("confirmed", "data not public"), claim("not confirmed")], "partly"),

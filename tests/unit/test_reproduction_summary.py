@@ -60,7 +60,7 @@ def test_units_stand_by_values_and_bounds() -> None:
 def test_a_verdict_with_a_limit_tells_what_was_found_in_its_place() -> None:
     assert verdict_text(claim("a", "partly")) == "partly"
     limited = claim("a", "not confirmed", "data not public")
-    assert verdict_text(limited) == "data not public; on open data: not confirmed"
+    assert verdict_text(limited) == "data not public; on what is public: not confirmed"
 
 
 def test_failing_claims_come_first_by_finding_then_in_the_order_of_the_paper() -> None:

@@ -27,6 +27,7 @@ from gnr.validation.studies.reproduction.compared import (
     deviation_ratio_ends,
     least_of,
     mean_ends,
+    median_ends,
     median_of,
     share_ends,
     share_of,
@@ -188,10 +189,11 @@ def _of_drawn(earned: Earned) -> list[Quantity]:
             "FI-WSP",
             earned[PLAN_ALONE] - earned[NO_CONTROL] <= -VISIBLE,
         ),
-        median_of(
+        least_of(
             "drawn_lead",
-            "drawn instances: GG-SP less the best of the other four on that instance, median",
-            lead,
+            "drawn instances: GG-SP less each of the other four, median, the least of the four",
+            [earned[FULL] - earned[each] for each in ABLATIONS],
+            median_ends,
             "%",
         ),
         share_of("drawn_ahead", "drawn instances where GG-SP earns the most of the five", lead > 0),
