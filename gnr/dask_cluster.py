@@ -136,7 +136,7 @@ def _problem(address: str, package: str, message: str, remedy: str) -> Problem:
 
 
 def _tell_other_processors(client: Client, note: Note) -> None:
-    found: dict[str, str] = client.run(instruction_set)
+    found: dict[str, Any] = client.run(instruction_set, on_error="return")
     others = [place for place, able in found.items() if able != instruction_set()]
     if others:
         note(

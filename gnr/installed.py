@@ -3,11 +3,30 @@
 import hashlib
 import platform
 from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
 PACKAGES = ("gnr", "gnr.instances", "gnr.models", "gnr.proofs", "gnr.validation")
 """Packages with folders of their own in a checkout; installed, they lie inside the first."""
+
+LIBRARIES = ("numpy", "numba", "llvmlite", "scipy", "pyomo", "highspy")
+"""Packages that decide the last digits of numbers."""
+
+
+@cache
+def installation_digest() -> str:
+    """Return a digest of all that results depend on here: sources, Python, `LIBRARIES`."""
+    parts = [source_digest(), ".".join(platform.python_version_tuple()[:2])]
+    parts += [f"{name} {_version(name)}" for name in LIBRARIES]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "missing"
 
 
 @cache

@@ -20,7 +20,7 @@ from functools import cache
 from typing import TypeVar
 
 from gnr.errors import InputError, Problem
-from gnr.installed import source_digest
+from gnr.installed import installation_digest
 
 Part = TypeVar("Part")
 Result = TypeVar("Result")
@@ -89,7 +89,7 @@ class _Packed:
     Attributes
     ----------
     digest
-        Of the sources of the gnr that cut it.
+        Of the gnr that cut it, its sources and libraries.
     sender
         Number of the process that cut it.
     content
@@ -103,7 +103,7 @@ class _Packed:
 
 
 def _packed(index: int, run: Callable[[Part], Result], part: Part) -> _Packed:
-    return _Packed(source_digest(), os.getpid(), pickle.dumps((index, run, part)))
+    return _Packed(installation_digest(), os.getpid(), pickle.dumps((index, run, part)))
 
 
 def _dispatched(parts: Iterable[_Packed]) -> Generator[bytes, None, None]:
@@ -127,9 +127,9 @@ def _done(part: _Packed) -> bytes:
     """
     import joblib
 
-    if part.digest != source_digest():
-        message = "a worker has another gnr than this command: results could differ"
-        remedy = "install the same gnr everywhere and start the workers again"
+    if part.digest != installation_digest():
+        message = "a worker has another gnr or other libraries than this command"
+        remedy = "install the same everywhere and start the workers again"
         raise InputError([Problem("workers-differ", "workers", "gnr", message, remedy)])
     if os.getppid() == part.sender:
         _end_with(part.sender)

@@ -18,7 +18,7 @@ WAIT_SECONDS = 60.0
 
 OTHER_SOURCES = """
 import gnr.installed, gnr.spreading
-gnr.installed.source_digest = gnr.spreading.source_digest = lambda: "other"
+gnr.installed.source_digest = gnr.spreading.installation_digest = lambda: "other"
 """
 """What a worker loads first to pass for one with another commit of gnr."""
 

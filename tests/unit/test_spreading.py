@@ -98,7 +98,7 @@ def test_workers_end_with_a_parent_that_was_killed() -> None:
 def test_a_worker_with_another_gnr_refuses_its_part(monkeypatch: pytest.MonkeyPatch) -> None:
     part = _packed(3, math.sqrt, 4.0)
     assert pickle.loads(_done(part)) == (3, 2.0)
-    monkeypatch.setattr("gnr.spreading.source_digest", lambda: "another")
+    monkeypatch.setattr("gnr.spreading.installation_digest", lambda: "another")
     with pytest.raises(InputError, match="another gnr"):
         _done(part)
 
@@ -108,6 +108,13 @@ def test_problems_survive_the_way_back_from_a_worker() -> None:
     again = pickle.loads(pickle.dumps(error))
     assert again.problems == error.problems
     assert str(again) == str(error)
+
+
+def test_another_library_is_another_installation(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kept parts and workers that join later go by it."""
+    before = installed.installation_digest.__wrapped__()
+    monkeypatch.setattr(installed, "version", lambda name: "0.0" if name == "numba" else "1.0")
+    assert installed.installation_digest.__wrapped__() != before
 
 
 def test_the_digest_covers_every_package_once() -> None:

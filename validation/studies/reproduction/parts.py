@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from gnr.arrays import Floats
 from gnr.frontier_result import Frontier
-from gnr.installed import source_digest
+from gnr.installed import installation_digest
 from gnr.instance import Instance
 from gnr.models.frontiers import frontier
 from gnr.models.sweeps import sweep
@@ -116,7 +116,7 @@ class ClusterPart:
         """Return what decides the result."""
         fields = vars(self) | {"instance": self.instance.sha256()}
         label = f"{self.instance.name}.{self.policy}.{self.gpus}.{self.fidelity}"
-        return {"label": label, "gnr": source_digest(), **fields}
+        return {"label": label, "gnr": installation_digest(), **fields}
 
     def run(self) -> ClusterRun:
         """Simulate the cluster."""
@@ -156,7 +156,7 @@ class FrontierPart:
         """Return what decides the result."""
         label = f"{self.instance.name}.frontier.{self.sli}"
         fields = {"instance": self.instance.sha256(), "sli": self.sli}
-        return {"label": label, "gnr": source_digest(), **fields}
+        return {"label": label, "gnr": installation_digest(), **fields}
 
     def run(self) -> Frontier:
         """Trace the frontier."""
@@ -177,7 +177,7 @@ class SweepPart:
         """Return what decides the result."""
         label = ".".join([self.instance.name, "sweep", *(text.split("=")[0] for text in self.vary)])
         fields = {"instance": self.instance.sha256(), "vary": list(self.vary)}
-        return {"label": label, "gnr": source_digest(), **fields}
+        return {"label": label, "gnr": installation_digest(), **fields}
 
     def run(self) -> Sweep:
         """Solve at every point."""
