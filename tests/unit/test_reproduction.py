@@ -150,20 +150,33 @@ def test_what_is_done_before_an_interrupt_is_kept(
 
 
 def test_intervals_have_the_confidence_that_is_told() -> None:
-    """Covers: a mean, a largest distance, a narrowing band, on samples of known law."""
+    """Covers: a mean and a largest distance, on samples of known law."""
     random, trials = np.random.default_rng(7), 1500
-    missed = np.zeros(3)
+    missed = np.zeros(2)
     for _ in range(trials):
         values = random.normal(1.0, 1.0, (2, 8))
         found = quantities.mean_of("q", "", values[0])
         missed[0] += not found.low <= 1.0 <= found.high
         found = quantities.largest_of("q", "", values - 1.5)
         missed[1] += not found.low <= 0.5 <= found.high
-        samples = [random.normal(0.0, n**-0.5, 16) for n in (5, 20, 50, 200, 500)]
-        found = quantities.narrowing("q", "", (5, 20, 50, 200, 500), samples, [1.0] * 5)
-        missed[2] += not found.low <= -0.5 <= found.high
     most = trials * (1 - confidence()) + 4 * np.sqrt(trials * (1 - confidence()))
     assert (missed <= most).all(), missed
+
+
+def test_the_exponent_of_a_band_is_missed_at_each_end_as_often_as_told() -> None:
+    """The law of its error is one, whatever the sample: its ends are held against fresh draws."""
+    sizes, runs, trials = (5, 20, 50, 200, 500), 16, 100_000
+    random = np.random.default_rng(9)
+    sample = [random.normal(0.0, n**-0.5, runs) for n in sizes]
+    found = quantities.narrowing("q", "", sizes, sample, [1.0] * 5)
+    fresh = np.log([random.normal(0.0, n**-0.5, (trials, runs)).std(axis=1, ddof=1) for n in sizes])
+    slopes = np.polyfit(np.log(sizes), fresh, 1)[0]
+    tail = (1 - confidence()) / 2
+    for share in (
+        np.mean(slopes - (found.value - found.low) > -0.5),
+        np.mean(slopes + (found.high - found.value) < -0.5),
+    ):
+        assert share == pytest.approx(tail, abs=4 * np.sqrt(tail / trials))
 
 
 def test_a_planted_band_that_does_not_narrow_is_found() -> None:

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from gnr.reproduction import Quantity, Series
 from gnr.validation.power_law import MOST_LACK_FOR_A_VERDICT, fit_power_law
@@ -14,6 +13,9 @@ from gnr.validation.studies.reproduction.outline import confidence
 
 LARGEST = float(np.finfo(float).max)
 """In the place of infinity, which JSON does not have."""
+
+DRAWS = 400_000
+"""Draws behind the interval of an exponent."""
 
 RESAMPLES = 10_000
 """Draws behind the interval of a limit: ten of them are beyond each end."""
@@ -60,18 +62,28 @@ def narrowing(
 
     Independent requests make it -1/2; 0 is a band that does not narrow. `samples` has one sample
     of time averages for each size, `times` how long they ran, s: a standard deviation falls as the
-    square root of that. The logarithm of a standard deviation of m near-normal values has variance
-    about :math:`1/(2(m-1))`; the interval is that of the least squares line.
+    square root of that. Fitted is the least squares line; the standard deviation of m normal
+    values is off by :math:`\sqrt{\chi^2_{m-1}/(m-1)}`, and the interval has the quantiles of what
+    that does to the line, from `DRAWS` draws.
     """
     x = np.log(np.asarray(sizes, float))
     values = [np.asarray(each, float) for each in samples]
     y = np.log([each.std(ddof=1) for each in values]) + np.log(np.asarray(times, float)) / 2
     weights = (x - x.mean()) / ((x - x.mean()) ** 2).sum()
-    error = np.sqrt((weights**2 / [2 * (len(each) - 1) for each in values]).sum())
-    half = float(stats.norm.ppf((1 + confidence()) / 2) * error)
-    slope = float(weights @ y)
+    slope, random = float(weights @ y), np.random.default_rng(SEED)
+    off = np.zeros(DRAWS)
+    for weight, each in zip(weights, values, strict=True):
+        freedom = len(each) - 1
+        off += weight * np.log(random.chisquare(freedom, DRAWS) / freedom) / 2
+    tail = (1 - confidence()) / 2
+    below, above = np.quantile(off, [tail, 1 - tail])
     return Quantity(
-        name=name, words=words, value=slope, low=slope - half, high=slope + half, unit=""
+        name=name,
+        words=words,
+        value=slope,
+        low=slope - float(above),
+        high=slope - float(below),
+        unit="",
     )
 
 
