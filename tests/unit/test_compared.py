@@ -16,12 +16,11 @@ from gnr.arrays import Floats
 from gnr.validation.studies.reproduction.compared import (
     deviation_ratio_ends,
     least_of,
-    mean_ends,
     median_ends,
     share_ends,
 )
 from gnr.validation.studies.reproduction.outline import confidence
-from gnr.validation.studies.reproduction.quantities import LARGEST
+from gnr.validation.studies.reproduction.quantities import LARGEST, mean_ends
 
 RECOMMENDATION_RUNS = (
     Path(__file__).parents[1] / "benchmarks" / "results" / "recommendation-2026-11-23.json"

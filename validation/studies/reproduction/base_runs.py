@@ -1,5 +1,6 @@
 """The clusters of the base instance that figures 2, 4, 5 and 6 look at; each is run once."""
 
+from collections.abc import Sequence
 from functools import cache
 
 from gnr.arrays import Floats
@@ -37,31 +38,26 @@ def gap_of(run: ClusterRun, accounting: str = "bundled") -> Floats:
 
 def pooled_parts(policy: str, effort: Effort) -> dict[tuple[str, str, int], ClusterPart]:
     """Return the runs of the pooled chain, by policy, fidelity and number of GPUs."""
-    return {
-        (policy, POOLED, size): ClusterPart(
-            instance=base(),
-            policy=policy,
-            gpus=size,
-            fidelity=POOLED,
-            replications=effort.replications,
-            gpu_seconds=effort.pooled_gpu_seconds,
-            seed=effort.seed,
-        )
-        for size in effort.pooled_sizes
-    }
+    return _parts(policy, POOLED, effort.pooled_sizes, effort.pooled_gpu_seconds, effort)
 
 
 def single_parts(policy: str, effort: Effort) -> dict[tuple[str, str, int], ClusterPart]:
     """Return the runs GPU by GPU at the sizes of the paper."""
+    return _parts(policy, PER_GPU, PAPER_SIZES, effort.single_gpu_seconds, effort)
+
+
+def _parts(
+    policy: str, fidelity: str, sizes: Sequence[int], gpu_seconds: float, effort: Effort
+) -> dict[tuple[str, str, int], ClusterPart]:
     return {
-        (policy, PER_GPU, size): ClusterPart(
+        (policy, fidelity, size): ClusterPart(
             instance=base(),
             policy=policy,
             gpus=size,
-            fidelity=PER_GPU,
+            fidelity=fidelity,
             replications=effort.replications,
-            gpu_seconds=effort.single_gpu_seconds,
+            gpu_seconds=gpu_seconds,
             seed=effort.seed,
         )
-        for size in PAPER_SIZES
+        for size in sizes
     }

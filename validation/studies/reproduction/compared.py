@@ -14,18 +14,8 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from gnr.reproduction import Quantity
-from gnr.validation.statistics import interval
 from gnr.validation.studies.reproduction.outline import confidence
-from gnr.validation.studies.reproduction.quantities import LARGEST
-
-Ends = tuple[float, float, float]
-"""Lower end of an interval, estimate, upper end."""
-
-
-def mean_ends(samples: ArrayLike, level: float) -> Ends:
-    """Return the mean of near-normal samples with its t interval."""
-    found = interval(samples, level)
-    return found.low, found.mean, found.high
+from gnr.validation.studies.reproduction.quantities import LARGEST, Ends, quantity
 
 
 def median_ends(samples: ArrayLike, level: float) -> Ends:
@@ -70,12 +60,6 @@ def deviation_ratio_ends(pairs: tuple[ArrayLike, ArrayLike], level: float) -> En
     middle = 1 + 2 * alone * float(stats.t.ppf((1 + level) / 2, degrees)) ** 2 / degrees
     factor = float(np.sqrt(middle + np.sqrt(middle**2 - 1)))
     return ratio / factor, ratio, ratio * factor
-
-
-def quantity(name: str, words: str, ends: Ends, unit: str = "") -> Quantity:
-    """Return a quantity with those ends."""
-    low, value, high = ends
-    return Quantity(name=name, words=words, value=value, low=low, high=high, unit=unit)
 
 
 def median_of(name: str, words: str, samples: ArrayLike, unit: str = "") -> Quantity:

@@ -26,7 +26,6 @@ from gnr.validation.studies.reproduction.base_runs import PER_GPU, base, single_
 from gnr.validation.studies.reproduction.compared import (
     deviation_ratio_ends,
     least_of,
-    mean_ends,
     median_ends,
     median_of,
     share_ends,
@@ -35,7 +34,7 @@ from gnr.validation.studies.reproduction.compared import (
 from gnr.validation.studies.reproduction.effort import PAPER_SIZES, Effort
 from gnr.validation.studies.reproduction.outline import Measured
 from gnr.validation.studies.reproduction.parts import ClusterPart, ClusterRun
-from gnr.validation.studies.reproduction.quantities import mean_of
+from gnr.validation.studies.reproduction.quantities import mean_ends, mean_of
 
 GPUS = max(PAPER_SIZES)
 

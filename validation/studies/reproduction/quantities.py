@@ -21,17 +21,30 @@ RESAMPLES = 10_000
 """Draws behind the interval of a limit: ten of them are beyond each end."""
 
 
+Ends = tuple[float, float, float]
+"""Lower end of an interval, estimate, upper end."""
+
+
+def quantity(name: str, words: str, ends: Ends, unit: str = "") -> Quantity:
+    """Return a quantity with those ends."""
+    low, value, high = ends
+    return Quantity(name=name, words=words, value=value, low=low, high=high, unit=unit)
+
+
+def mean_ends(samples: ArrayLike, level: float) -> Ends:
+    """Return the mean of near-normal samples with its t interval."""
+    found = interval(samples, level)
+    return found.low, found.mean, found.high
+
+
 def exactly(name: str, words: str, value: float, unit: str = "") -> Quantity:
     """Return a quantity that no chance is in."""
-    return Quantity(name=name, words=words, value=value, low=value, high=value, unit=unit)
+    return quantity(name, words, (value, value, value), unit)
 
 
 def mean_of(name: str, words: str, samples: ArrayLike, unit: str = "") -> Quantity:
     """Return the mean of independent samples, shape ``(samples,)``, with its t interval."""
-    found = interval(samples, confidence())
-    return Quantity(
-        name=name, words=words, value=found.mean, low=found.low, high=found.high, unit=unit
-    )
+    return quantity(name, words, mean_ends(samples, confidence()), unit)
 
 
 def ratio_of(name: str, words: str, above: ArrayLike, below: ArrayLike) -> Quantity:
@@ -45,14 +58,8 @@ def ratio_of(name: str, words: str, above: ArrayLike, below: ArrayLike) -> Quant
     ends = [top.low / each for each in (bottom.low, bottom.high)]
     ends += [top.high / each for each in (bottom.low, bottom.high)]
     bounded = bottom.low > 0
-    return Quantity(
-        name=name,
-        words=words,
-        value=top.mean / bottom.mean,
-        low=min(ends) if bounded else -LARGEST,
-        high=max(ends) if bounded else LARGEST,
-        unit="",
-    )
+    low, high = (min(ends), max(ends)) if bounded else (-LARGEST, LARGEST)
+    return quantity(name, words, (low, top.mean / bottom.mean, high))
 
 
 def narrowing(
@@ -77,14 +84,7 @@ def narrowing(
         off += weight * np.log(random.chisquare(freedom, DRAWS) / freedom) / 2
     tail = (1 - confidence()) / 2
     below, above = np.quantile(off, [tail, 1 - tail])
-    return Quantity(
-        name=name,
-        words=words,
-        value=slope,
-        low=slope - float(above),
-        high=slope - float(below),
-        unit="",
-    )
+    return quantity(name, words, (slope - float(above), slope, slope - float(below)))
 
 
 def limit_of(
@@ -98,7 +98,7 @@ def limit_of(
     low, high = fit.limit.low, fit.limit.high
     if fit.lack_of_fit >= MOST_LACK_FOR_A_VERDICT:
         low, high = -LARGEST, LARGEST
-    return Quantity(name=name, words=words, value=fit.limit.estimate, low=low, high=high, unit=unit)
+    return quantity(name, words, (low, fit.limit.estimate, high), unit)
 
 
 def series_of(label: str, x: ArrayLike, samples: ArrayLike) -> Series:
@@ -123,5 +123,4 @@ def largest_of(name: str, words: str, samples: ArrayLike, unit: str = "") -> Qua
     found = [interval(row, each) for row in values]
     low = max(max(one.low, -one.high, 0.0) for one in found)
     high = max(max(abs(one.low), abs(one.high)) for one in found)
-    value = max(abs(one.mean) for one in found)
-    return Quantity(name=name, words=words, value=value, low=low, high=high, unit=unit)
+    return quantity(name, words, (low, max(abs(one.mean) for one in found), high), unit)

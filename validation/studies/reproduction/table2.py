@@ -20,7 +20,6 @@ def measured(documents: Mapping[Any, Any], effort: Effort) -> Measured:
     """Return what words and numbers say, the divergences of open traces, and the picture."""
     traces = open_data().traces
     quantities = [*_printed(), *(one for item in traces.items() for one in _divergences(*item))]
-    quantities.append(_largest_third(list(traces.values())))
     return Measured(quantities, [_categories(), _traces(list(traces.values()))])
 
 
@@ -59,19 +58,6 @@ def _divergences(name: str, trace: TraceFigures) -> list[Quantity]:
         words = f"{trace.label}, third with {third} prompts: KL divergence"
         found.append(each.divergence.quantity(f"divergence_{name}_{third}", words, "nats"))
     return found
-
-
-def _largest_third(traces: Sequence[TraceFigures]) -> Quantity:
-    """Return the largest divergence within a third; its ends are the largest of theirs."""
-    thirds = [third.divergence for trace in traces for third in trace.thirds]
-    return Quantity(
-        name="divergence_thirds",
-        words="largest KL divergence within a third of a trace by prompt",
-        value=max(each.value for each in thirds),
-        low=max(each.low for each in thirds),
-        high=max(each.high for each in thirds),
-        unit="nats",
-    )
 
 
 def _categories() -> Bars:
