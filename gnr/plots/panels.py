@@ -15,7 +15,7 @@ from gnr.plots.panel_labels import (
 )
 from gnr.plots.save import new_figure, one_line, plain_text
 from gnr.plots.themes import Theme
-from gnr.reproduction import Bars, Experiment, HeatMap, Lines, Panel, Scatter, Series
+from gnr.reproduction import Bars, HeatMap, Lines, Panel, Scatter, Series
 
 WIDTH, BODY = 4.2, 2.6
 """Of a panel with its labels, without title and legend, inches: small enough for a phone."""
@@ -28,8 +28,6 @@ BAR, BETWEEN = 0.17, 0.14
 
 LONGEST_CATEGORY, LONGEST_LABEL, LONGEST_TITLE = 1.2, 2.3, 3.4
 """Widths from which on texts are wrapped, inches."""
-
-PANELS_IN_A_ROW = 2
 
 TICK = 8.5
 """Size of the numbers along an axis, points."""
@@ -46,27 +44,10 @@ def draw_panel(panel: Panel, theme: Theme) -> Any:
     figure = new_figure(WIDTH, height_of(panel))
     figure.set_layout_engine("constrained", h_pad=0.05, w_pad=0.05)
     figure.set_facecolor(theme.background)
-    _draw(figure, [(figure, panel)], theme)
-    return figure
-
-
-@plain_text()
-def draw_experiment(experiment: Experiment, theme: Theme) -> Any:
-    """Return the matplotlib figure of all panels of an experiment, two in a row."""
-    panels = experiment.panels
-    rows = [panels[k : k + PANELS_IN_A_ROW] for k in range(0, len(panels), PANELS_IN_A_ROW)]
-    heights = [max(map(height_of, row)) for row in rows]
-    figure = new_figure(WIDTH * min(PANELS_IN_A_ROW, len(panels)), sum(heights))
-    figure.set_layout_engine("constrained", h_pad=0.05, w_pad=0.05)
-    bands = figure.subfigures(len(rows), 1, height_ratios=heights, squeeze=False)[:, 0]
-    figure.set_facecolor(theme.background)
-    columns = min(PANELS_IN_A_ROW, len(panels))
-    places = [
-        place for band in bands for place in band.subfigures(1, columns, squeeze=False)[0].tolist()
-    ]
-    for each in (*bands, *places):
-        each.set_facecolor(theme.background)
-    _draw(figure, list(zip(places, panels, strict=False)), theme)
+    axes = _draw_one(figure, panel, theme)
+    if isinstance(panel, Lines):  # labels that must find room come last
+        figure.draw_without_rendering()
+        place_legend(figure, axes, theme, label_references(axes, panel, theme))
     return figure
 
 
@@ -76,15 +57,6 @@ def height_of(panel: Panel) -> float:
     if isinstance(panel, Bars):
         body = 0.5 + len(panel.categories) * (BETWEEN + BAR * len(panel.series))
     return ROOM_FOR_TITLE + max(body, 1.6) + LEGEND_ROW * legend_rows(panel)
-
-
-def _draw(figure: Any, placed: list[tuple[Any, Panel]], theme: Theme) -> None:
-    """Draw panels into their parts of a figure; labels that must find room come last."""
-    drawn = [(place, _draw_one(place, panel, theme), panel) for place, panel in placed]
-    figure.draw_without_rendering()
-    for place, axes, panel in drawn:
-        if isinstance(panel, Lines):
-            place_legend(place, axes, theme, label_references(axes, panel, theme))
 
 
 def _draw_one(place: Any, panel: Panel, theme: Theme) -> Any:

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from made_up_reproduction import PANELS, claim, experiment
+from made_up_reproduction import PANELS
 
 from gnr.plots.heat_map import edges
-from gnr.plots.panels import draw_experiment, draw_panel
+from gnr.plots.panels import draw_panel
 from gnr.plots.save import svg_of
 from gnr.plots.themes import DARK, LIGHT, Theme
 
@@ -91,16 +91,6 @@ def test_values_on_both_sides_of_nothing_are_coloured_by_their_side() -> None:
     mesh = drawn("signed map", "dark").axes[0].collections[0]
     assert mesh.norm(0.0) == pytest.approx(0.5)
     assert mesh.norm(-0.5) + mesh.norm(0.5) == pytest.approx(1.0)
-
-
-def test_an_experiment_has_its_panels_two_in_a_row() -> None:
-    some = experiment("figure2", tuple(PANELS.values())[:3], claim("a", "confirmed"))
-    figure = draw_experiment(some, LIGHT)
-    titles = [axes.get_title(loc="left") for axes in figure.axes]
-    assert [each.split()[0] for each in titles] == ["Revenue", "Gap", "Two"]
-    boxes = [axes.get_window_extent() for axes in figure.axes]
-    assert boxes[0].x1 < boxes[1].x0
-    assert boxes[0].y0 > boxes[2].y1
 
 
 def test_the_same_panel_gives_the_same_picture() -> None:
