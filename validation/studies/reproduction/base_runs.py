@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from functools import cache
 
+import numpy as np
+
 from gnr.arrays import Floats
 from gnr.instance import Instance
 from gnr.plan import Occupancy
@@ -11,6 +13,8 @@ from gnr.validation.policies import find_policy
 from gnr.validation.studies.optima import planning_optimum, target_optimum
 from gnr.validation.studies.reproduction.effort import PAPER_SIZES, Effort
 from gnr.validation.studies.reproduction.parts import ClusterPart, ClusterRun
+from gnr.validation.studies.setting import Setting
+from gnr.validation.studies.simulation import prepare
 
 POOLED, PER_GPU = "pooled", "per-gpu"
 
@@ -31,9 +35,29 @@ def planned(policy: str) -> tuple[Occupancy, ...]:
     return tuple(planning_optimum(base(), find_policy(policy)).classes)
 
 
+def fluid_revenue(policy: str, accounting: str) -> float:
+    """Return what the plan that a policy follows earns as n goes to infinity, money/s per GPU."""
+    study = prepare(base(), policy, accounting, Setting())
+    return study.fluid_revenue(study.plan(1))
+
+
 def gap_of(run: ClusterRun, accounting: str = "bundled") -> Floats:
     """Return 1 - revenue / optimum by replication, a fraction; shape ``(replications,)``."""
     return 1 - run.earned(accounting) / optimum_of(accounting)
+
+
+def distances(run: ClusterRun, fields: Sequence[str]) -> Floats:
+    """Return occupancies less the plan, %, class by class for each of the fields.
+
+    They are per cent of the class's own plan; of the plan of all classes in the field where its
+    own is 0. Shape ``(fields times classes, replications)``.
+    """
+    rows = []
+    for field in fields:
+        targets = np.array([getattr(each, field) for each in planned(run.policy)])
+        yardsticks = np.where(targets > 0, targets, targets.sum())
+        rows.append((run.held(field) - targets[:, None]) / yardsticks[:, None])
+    return np.asarray(100 * np.concatenate(rows))
 
 
 def pooled_parts(policy: str, effort: Effort) -> dict[tuple[str, str, int], ClusterPart]:

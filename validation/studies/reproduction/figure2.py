@@ -1,4 +1,4 @@
-"""Figure 2: where requests wait under bundled and under separate charging."""
+"""Figure 2: who waits where under bundled and under separate charging, and what either earns."""
 
 import math
 
@@ -6,7 +6,14 @@ import numpy as np
 
 from gnr.arrays import Floats
 from gnr.reproduction import Bars, Quantity
-from gnr.validation.studies.reproduction.base_runs import PER_GPU, base, planned, single_parts
+from gnr.validation.studies.reproduction.base_runs import (
+    PER_GPU,
+    base,
+    fluid_revenue,
+    optimum_of,
+    planned,
+    single_parts,
+)
 from gnr.validation.studies.reproduction.effort import PAPER_SIZES, Effort
 from gnr.validation.studies.reproduction.outline import Measured
 from gnr.validation.studies.reproduction.parts import ClusterPart, ClusterRun
@@ -54,9 +61,67 @@ def measured(runs: dict[Key, ClusterRun], effort: Effort) -> Measured:
             _waiting(separate, "decode_queue"),
             _waiting(bundled, "decode_queue"),
         ),
+        *_fluid_losses(),
+        *_losses(bundled, separate),
     ]
-    return Measured(quantities, [_bars(label, run) for label, run in
-                                 (("Bundled", bundled), ("Separate", separate))])  # fmt: skip
+    panels = [
+        _bars("Bundled", bundled),
+        _bars("Separate", separate),
+        _revenue(bundled, separate),
+    ]
+    return Measured(quantities, panels)
+
+
+def _fluid_losses() -> list[Quantity]:
+    """Return what following the plan of the other charging costs as n goes to infinity (10j)."""
+    return [
+        exactly(
+            name,
+            f"billed {billed}, the plan of the other charging: loss to its own, fluid limit",
+            100 * (1 - fluid_revenue(other, billed) / fluid_revenue(own, billed)),
+            "%",
+        )
+        for name, billed, own, other in (
+            ("fluid_loss_separate", "separate", SEPARATE, BUNDLED),
+            ("fluid_loss_bundled", "bundled", BUNDLED, SEPARATE),
+        )
+    ]
+
+
+def _losses(bundled: ClusterRun, separate: ClusterRun) -> list[Quantity]:
+    """Return what the policy of the other charging earns less in the cluster (10j).
+
+    Relative to the optimum under the charging; the runs of both policies are compared one by one.
+    """
+    return [
+        mean_of(
+            name,
+            f"billed {billed}, the policy of the other charging: loss to its own, {GPUS} GPUs",
+            100 * (own.earned(billed) - other.earned(billed)) / optimum_of(billed),
+            "%",
+        )
+        for name, billed, own, other in (
+            ("loss_separate", "separate", separate, bundled),
+            ("loss_bundled", "bundled", bundled, separate),
+        )
+    ]
+
+
+def _revenue(bundled: ClusterRun, separate: ClusterRun) -> Bars:
+    runs = {f"{BUNDLED} (P40)": bundled, f"{SEPARATE} (P42)": separate}
+    return Bars(
+        title="Either plan under either charging",
+        y_label="% of the optimum",
+        categories=("billed bundled", "billed separate"),
+        series=tuple(
+            series_of(
+                label,
+                range(2),
+                [100 * run.earned(each) / optimum_of(each) for each in ("bundled", "separate")],
+            )
+            for label, run in runs.items()
+        ),
+    )
 
 
 def _planned_share(name: str, policy: str, field: str) -> Quantity:

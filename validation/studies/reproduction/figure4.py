@@ -8,6 +8,7 @@ from gnr.validation.studies.reproduction.base_runs import (
     PER_GPU,
     POOLED,
     base,
+    distances,
     gap_of,
     optimum_of,
     planned,
@@ -18,6 +19,8 @@ from gnr.validation.studies.reproduction.effort import PAPER_SIZES, Effort
 from gnr.validation.studies.reproduction.outline import Measured
 from gnr.validation.studies.reproduction.parts import ClusterPart, ClusterRun
 from gnr.validation.studies.reproduction.quantities import (
+    distance_limit_of,
+    largest_of,
     limit_of,
     mean_of,
     narrowing,
@@ -25,6 +28,7 @@ from gnr.validation.studies.reproduction.quantities import (
 )
 
 POLICY = "gate-and-route"
+QUEUE = ("prefill_queue",)
 
 Key = tuple[str, str, int]
 
@@ -71,17 +75,21 @@ def measured(runs: dict[Key, ClusterRun], effort: Effort) -> Measured:
             [each.earned("bundled") for each in single.values()],
             [each.horizon_s for each in single.values()],
         ),
-        mean_of(
+        largest_of(
             "queue_500",
-            "decode-heavy requests waiting for prefill, lacking to the plan, 500 GPUs",
-            _lacking(at_most),
+            "waiting for prefill, either class: distance from the plan, 500 GPUs",
+            distances(at_most, QUEUE),
             "%",
         ),
-        limit_of(
+        distance_limit_of(
             "queue_limit",
-            "waiting for prefill, lacking to the plan, decode-heavy: where it goes with n, pooled",
+            "waiting for prefill, either class: distance from the plan, where it goes with n, "
+            "pooled",
             list(pooled),
-            [_lacking(each) for each in pooled.values()],
+            [
+                [distances(each, QUEUE)[i] for each in pooled.values()]
+                for i in range(len(base().classes))
+            ],
             "%",
         ),
         mean_of(
@@ -99,11 +107,6 @@ def measured(runs: dict[Key, ClusterRun], effort: Effort) -> Measured:
         ),
     ]
     return Measured(quantities, [_revenue(single, pooled), _gaps(single, pooled), _queues(single)])
-
-
-def _lacking(run: ClusterRun) -> Floats:
-    """Return what the queue before prefill lacks to the plan, % of it; shape ``(runs,)``."""
-    return np.asarray(100 * (1 - run.held("prefill_queue")[0] / planned(POLICY)[0].prefill_queue))
 
 
 def _buffer(run: ClusterRun) -> Floats:

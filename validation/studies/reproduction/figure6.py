@@ -1,16 +1,22 @@
 """Figure 6: occupancies under the SLI-aware policy (Algorithm 6)."""
 
-import numpy as np
-
-from gnr.arrays import Floats
 from gnr.reproduction import Lines, Reference
-from gnr.validation.studies.reproduction.base_runs import POOLED, base, planned, pooled_parts
+from gnr.validation.studies.reproduction.base_runs import (
+    POOLED,
+    base,
+    distances,
+    planned,
+    pooled_parts,
+)
 from gnr.validation.studies.reproduction.effort import PAPER_SIZES, Effort
 from gnr.validation.studies.reproduction.outline import Measured
 from gnr.validation.studies.reproduction.parts import ClusterPart, ClusterRun
 from gnr.validation.studies.reproduction.quantities import largest_of, series_of
 
 POLICY = "sli-aware"
+
+LARGE = 8000
+"""GPUs, in both efforts: sixteen times the paper's largest cluster."""
 
 STATIONS = (("prefill", "in prefill"), ("mixed_decode", "decoding mixed"),
             ("solo_decode", "decoding solo"))  # fmt: skip
@@ -25,30 +31,20 @@ def parts(effort: Effort) -> dict[Key, ClusterPart]:
 
 def measured(runs: dict[Key, ClusterRun], effort: Effort) -> Measured:
     """Return how far prefill and decode are from the plan, and the picture."""
-    sizes = {"500": max(PAPER_SIZES), "largest": effort.pooled_sizes[-1]}
     quantities = [
         largest_of(
-            f"{what}_{name}",
-            f"largest distance of {words} from the plan, of its total, {size:,} GPUs",
-            _distances(runs[POLICY, POOLED, size], stations),
+            f"{what}_{size}",
+            f"{words}: largest distance from the plan, {size:,} GPUs",
+            distances(runs[POLICY, POOLED, size], fields),
             "%",
         )
-        for name, size in sizes.items()
-        for what, words, stations in (
-            ("prefill", "a class in prefill", ("prefill",)),
-            ("decode", "a class in either decode group", ("mixed_decode", "solo_decode")),
+        for size in (max(PAPER_SIZES), LARGE)
+        for what, words, fields in (
+            ("prefill", "either class in prefill", ("prefill",)),
+            ("decode", "either class in either decode group", ("mixed_decode", "solo_decode")),
         )
     ]
     return Measured(quantities, [_panel(runs, effort, *each) for each in STATIONS])
-
-
-def _distances(run: ClusterRun, stations: tuple[str, ...]) -> Floats:
-    """Return occupancies less the plan, % of the planned total; shape ``(numbers, runs)``."""
-    plan = planned(POLICY)
-    targets = {each: np.array([getattr(one, each) for one in plan]) for each in stations}
-    total = sum(each.sum() for each in targets.values())
-    rows = [run.held(each) - targets[each][:, None] for each in stations]
-    return np.asarray(100 * np.concatenate(rows) / total)
 
 
 def _panel(runs: dict[Key, ClusterRun], effort: Effort, field: str, title: str) -> Lines:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
+from gnr.arrays import Floats
 from gnr.reproduction import Quantity, Series
 from gnr.validation.power_law import MOST_LACK_FOR_A_VERDICT, fit_power_law
 from gnr.validation.statistics import interval
@@ -19,6 +20,9 @@ DRAWS = 400_000
 
 RESAMPLES = 10_000
 """Draws behind the interval of a limit: ten of them are beyond each end."""
+
+LEAST_DISTANCE = -100.0
+"""No signed distance, %, ends below: what has doubled has left the plan, however far."""
 
 
 Ends = tuple[float, float, float]
@@ -90,15 +94,45 @@ def narrowing(
 def limit_of(
     name: str, words: str, sizes: Sequence[int], samples: Sequence[ArrayLike], unit: str = ""
 ) -> Quantity:
-    """Return where a power law through samples at growing sizes goes, see `fit_power_law`.
+    """Return where a power law through samples at growing sizes goes, see `fit_power_law`."""
+    return quantity(name, words, _limit_ends(sizes, samples, confidence(), least=0.0), unit)
 
-    A law that the points do not follow has no limit: the interval is then everything.
+
+def distance_limit_of(
+    name: str,
+    words: str,
+    sizes: Sequence[int],
+    rows: Sequence[Sequence[ArrayLike]],
+    unit: str = "",
+) -> Quantity:
+    """Return the largest absolute value of where several signed numbers go as sizes grow.
+
+    `rows` has the samples of one number at each size. Each number follows a power law of its own,
+    from above or from below. The intervals of all hold together with the confidence asked for.
     """
-    fit = fit_power_law(sizes, samples, resamples=RESAMPLES, seed=SEED, confidence=confidence())
+    each = 1 - (1 - confidence()) / len(rows)
+    found = [_limit_ends(sizes, _falling(row), each, least=LEAST_DISTANCE) for row in rows]
+    return quantity(name, words, _largest_ends(found), unit)
+
+
+def _limit_ends(
+    sizes: Sequence[int], samples: Sequence[ArrayLike], level: float, least: float
+) -> Ends:
+    """Return the limit of a power law; of one that the points do not follow it is everything."""
+    fit = fit_power_law(
+        sizes, samples, least=least, resamples=RESAMPLES, seed=SEED, confidence=level
+    )
     low, high = fit.limit.low, fit.limit.high
     if fit.lack_of_fit >= MOST_LACK_FOR_A_VERDICT:
         low, high = -LARGEST, LARGEST
-    return quantity(name, words, (low, fit.limit.estimate, high), unit)
+    return low, fit.limit.estimate, high
+
+
+def _falling(samples: Sequence[ArrayLike]) -> list[Floats]:
+    """Return the samples, with the other sign if they rise with the size."""
+    values = [np.asarray(each, float) for each in samples]
+    rise = values[-1].mean() > values[0].mean()
+    return [-each if rise else each for each in values]
 
 
 def series_of(label: str, x: ArrayLike, samples: ArrayLike) -> Series:
@@ -120,7 +154,11 @@ def largest_of(name: str, words: str, samples: ArrayLike, unit: str = "") -> Qua
     """
     values = np.asarray(samples, float)
     each = 1 - (1 - confidence()) / len(values)
-    found = [interval(row, each) for row in values]
-    low = max(max(one.low, -one.high, 0.0) for one in found)
-    high = max(max(abs(one.low), abs(one.high)) for one in found)
-    return quantity(name, words, (low, max(abs(one.mean) for one in found), high), unit)
+    return quantity(name, words, _largest_ends([mean_ends(row, each) for row in values]), unit)
+
+
+def _largest_ends(found: Sequence[Ends]) -> Ends:
+    """Return the largest absolute value of several numbers whose intervals hold together."""
+    low = max(max(low, -high, 0.0) for low, _, high in found)
+    high = max(max(abs(low), abs(high)) for low, _, high in found)
+    return low, max(abs(value) for _, value, _ in found), high
