@@ -7,8 +7,13 @@ import numpy as np
 
 from gnr.arrays import Floats
 from gnr.instance import Instance
+from gnr.models.point import Point
+from gnr.models.steady_state import PROGRAMS
 from gnr.plan import Occupancy
+from gnr.rates import rates_of
 from gnr.reading import load
+from gnr.validation.chain import Row
+from gnr.validation.fluid import fluid_fixed_point
 from gnr.validation.policies import find_policy
 from gnr.validation.studies.optima import planning_optimum, target_optimum
 from gnr.validation.studies.reproduction.effort import PAPER_SIZES, Effort
@@ -17,6 +22,9 @@ from gnr.validation.studies.setting import Setting
 from gnr.validation.studies.simulation import prepare
 
 POOLED, PER_GPU = "pooled", "per-gpu"
+
+ENDLESS = 10**9
+"""GPUs at which whole numbers of them no longer matter."""
 
 
 @cache
@@ -35,10 +43,25 @@ def planned(policy: str) -> tuple[Occupancy, ...]:
     return tuple(planning_optimum(base(), find_policy(policy)).classes)
 
 
+@cache
 def fluid_revenue(policy: str, accounting: str) -> float:
-    """Return what the plan that a policy follows earns as n goes to infinity, money/s per GPU."""
+    """Return what a policy earns as n goes to infinity, money/s per GPU: where its fluid rests.
+
+    That need not be what its plan earns: a buffer shared by all classes takes no notice of how the
+    plan splits it.
+    """
     study = prepare(base(), policy, accounting, Setting())
-    return study.fluid_revenue(study.plan(1))
+    chain = study.cluster(study.plan(ENDLESS)).chain
+    state = fluid_fixed_point(chain).state.T / ENDLESS
+    rest = Point(
+        prefill=state[Row.PREFILL],
+        mixed_decode=state[Row.MIXED_DECODE],
+        solo_decode=state[Row.SOLO_DECODE],
+        prefill_queue=state[Row.PREFILL_QUEUE],
+        decode_queue=state[Row.DECODE_QUEUE] + state[Row.SOLO_QUEUE],
+    )
+    rates = rates_of(base())
+    return float(PROGRAMS[accounting][1](rates).revenue(rates, rest))
 
 
 def gap_of(run: ClusterRun, accounting: str = "bundled") -> Floats:

@@ -73,11 +73,11 @@ def measured(runs: dict[Key, ClusterRun], effort: Effort) -> Measured:
 
 
 def _fluid_losses() -> list[Quantity]:
-    """Return what following the plan of the other charging costs as n goes to infinity (10j)."""
+    """Return what the policy of the other charging earns less as n goes to infinity (10j)."""
     return [
         exactly(
             name,
-            f"billed {billed}, the plan of the other charging: loss to its own, fluid limit",
+            f"billed {billed}, the policy of the other charging: loss to its own, fluid limit",
             100 * (1 - fluid_revenue(other, billed) / fluid_revenue(own, billed)),
             "%",
         )
