@@ -20,6 +20,7 @@ extensions = [
     "command_pages",
     "document_pages",
     "formula_pages",
+    "evaluation_page",
     "ledger_page",
     "python_page",
 ]
