@@ -54,6 +54,7 @@ def _sources() -> dict[str, Path]:
     return found
 
 
+@cache
 def instruction_set() -> str:
     """Return what this processor can do: floating point may round otherwise on another kind."""
     from llvmlite import binding

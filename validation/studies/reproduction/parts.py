@@ -1,5 +1,6 @@
 """The parts that the experiments are made of: each is computed once, wherever there is room."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Protocol
 
@@ -8,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from gnr.arrays import Floats
 from gnr.frontier_result import Frontier
-from gnr.installed import installation_digest
+from gnr.installed import installation_digest, instruction_set
 from gnr.instance import Instance
 from gnr.models.frontiers import frontier
 from gnr.models.sweeps import sweep
@@ -37,6 +38,15 @@ class Part(Protocol):
 
     def run(self) -> BaseModel:
         """Do the work."""
+
+
+def key_of(label: str, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the key of a part with those fields, computed by this gnr on this kind of processor.
+
+    Another kind may round otherwise. With it in the key, a folder that was begun elsewhere ends
+    with the numbers, bit for bit, of one that was begun here.
+    """
+    return {"label": label, "gnr": installation_digest(), "processor": instruction_set(), **fields}
 
 
 class ClusterRun(BaseModel):
@@ -116,7 +126,7 @@ class ClusterPart:
         """Return what decides the result."""
         fields = vars(self) | {"instance": self.instance.sha256()}
         label = f"{self.instance.name}.{self.policy}.{self.gpus}.{self.fidelity}"
-        return {"label": label, "gnr": installation_digest(), **fields}
+        return key_of(label, fields)
 
     def run(self) -> ClusterRun:
         """Simulate the cluster."""
@@ -156,7 +166,7 @@ class FrontierPart:
         """Return what decides the result."""
         label = f"{self.instance.name}.frontier.{self.sli}"
         fields = {"instance": self.instance.sha256(), "sli": self.sli}
-        return {"label": label, "gnr": installation_digest(), **fields}
+        return key_of(label, fields)
 
     def run(self) -> Frontier:
         """Trace the frontier."""
@@ -177,7 +187,7 @@ class SweepPart:
         """Return what decides the result."""
         label = ".".join([self.instance.name, "sweep", *(text.split("=")[0] for text in self.vary)])
         fields = {"instance": self.instance.sha256(), "vary": list(self.vary)}
-        return {"label": label, "gnr": installation_digest(), **fields}
+        return key_of(label, fields)
 
     def run(self) -> Sweep:
         """Solve at every point."""
