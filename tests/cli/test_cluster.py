@@ -96,6 +96,64 @@ def test_results_are_the_same_in_this_process_in_two_and_on_a_cluster(
     assert len(set(codes.values())) == 1
 
 
+FLUID = ("reproduce", "figure8", "figure10", "--quick")
+"""Ten parts in which nothing is simulated."""
+
+
+@pytest.mark.long
+def test_a_reproduction_is_the_same_on_a_cluster_and_goes_on_from_its_folder(
+    cluster: DaskCluster, tmp_path: Path
+) -> None:
+    places = {"here": ("--workers", "1"), "there": ("--scheduler", cluster.address)}
+    for place, options in places.items():
+        assert gnr(*FLUID, *options, "--out", str(tmp_path / place))[0] == 0
+    here = documents(tmp_path / "here")
+    assert list(here) == ["reproduction.json"]
+    assert documents(tmp_path / "there") == here
+    kept = written(tmp_path / "there" / "parts")
+    assert len(kept) == 10
+    assert gnr(*FLUID, *places["there"], "--out", str(tmp_path / "there"))[0] == 0
+    assert written(tmp_path / "there" / "parts") == kept, "a finished part was computed again"
+    assert documents(tmp_path / "there") == here
+
+
+def written(folder: Path) -> dict[str, int]:
+    """Return the files of a folder and when they were written."""
+    return {file.name: file.stat().st_mtime_ns for file in folder.iterdir()}
+
+
+SIMULATED = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+from gnr.cli.workers import spread_over
+from gnr.validation.studies.reproduction.effort import QUICK
+from gnr.validation.studies.reproduction.running import reproduce
+folder, scheduler = Path(sys.argv[1]), (sys.argv[2:] or [None])[0]
+with spread_over(None, scheduler):
+    small = replace(QUICK, replications=4, single_gpu_seconds=1e3)
+    reproduce(["figure5"], small, folder / "parts").write(folder)
+"""
+"""Figure 5 with so little simulated that it is done in seconds."""
+
+
+@pytest.mark.long
+def test_simulated_parts_of_a_reproduction_are_the_same_on_a_cluster(
+    cluster: DaskCluster, tmp_path: Path
+) -> None:
+    """The files of the parts too, byte for byte."""
+    for place, options in {"here": [], "there": [cluster.address]}.items():
+        command = [sys.executable, "-c", SIMULATED, str(tmp_path / place), *options]
+        subprocess.run(command, check=True, timeout=120)
+    assert documents(tmp_path / "there") == documents(tmp_path / "here")
+    here, there = (
+        {file.name: file.read_bytes() for file in (tmp_path / place / "parts").iterdir()}
+        for place in ("here", "there")
+    )
+    assert len(here) == 5
+    assert there == here
+
+
 @pytest.mark.long
 def test_a_killed_worker_leaves_the_same_file(tmp_path: Path) -> None:
     assert gnr(*COMPARE, "--out", str(tmp_path / "here"))[0] == 0
