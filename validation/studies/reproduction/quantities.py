@@ -19,7 +19,8 @@ DRAWS = 400_000
 """Draws behind the interval of an exponent."""
 
 RESAMPLES = 10_000
-"""Draws behind the interval of a limit: ten of them are beyond each end."""
+"""Draws behind the interval of a limit: five of them are beyond each end, fewer where the limits
+of several numbers share the error."""
 
 LEAST_DISTANCE = -100.0
 """No signed distance, %, ends below: what has doubled has left the plan, however far."""
@@ -118,14 +119,19 @@ def distance_limit_of(
 def _limit_ends(
     sizes: Sequence[int], samples: Sequence[ArrayLike], level: float, least: float
 ) -> Ends:
-    """Return the limit of a power law; of one that the points do not follow it is everything."""
+    """Return the limit of a falling power law; of one that the points do not follow: everything.
+
+    What falls ends below the last point, whatever becomes of it beyond. The refits do not know
+    that, for each moves all points off the curve: half of the upper error goes to either bound.
+    """
+    half = (1 + level) / 2
     fit = fit_power_law(
-        sizes, samples, least=least, resamples=RESAMPLES, seed=SEED, confidence=level
+        sizes, samples, least=least, resamples=RESAMPLES, seed=SEED, confidence=half
     )
-    low, high = fit.limit.low, fit.limit.high
     if fit.lack_of_fit >= MOST_LACK_FOR_A_VERDICT:
-        low, high = -LARGEST, LARGEST
-    return low, fit.limit.estimate, high
+        return -LARGEST, fit.limit.estimate, LARGEST
+    high = min(fit.limit.high, mean_ends(samples[-1], half)[2])
+    return min(fit.limit.low, high), min(fit.limit.estimate, high), high
 
 
 def _falling(samples: Sequence[ArrayLike]) -> list[Floats]:
