@@ -37,10 +37,11 @@ def lines_of(found: Reproduction) -> Iterator[str]:
     origin = found.provenance
     claims = [claim for each in found.experiments for claim in each.claims]
     numbers = ", ".join(f"{count} {finding}" for finding, count in counted(claims))
-    took = duration_text(origin.wall_time_s)
-    yield f"{len(claims)} claims: {numbers}. Run with version {origin.version} on {origin.machine},"
-    yield f"Python {origin.versions['python']}, in {took}. Intervals have {found.confidence:.1%}; that"
-    yield f"chance has made no verdict wrong is sure to {found.joint:.1%}."
+    yield f"{len(claims)} claims: {numbers}."
+    yield f"Run with version {origin.version} on {origin.machine}, Python"
+    yield f"{origin.versions['python']}, in {duration_text(origin.wall_time_s)}."
+    yield f"Intervals have {found.confidence:.1%}, so that chance has made no verdict wrong with"
+    yield f"{found.joint:.1%}."
     yield ""
     yield f"| experiment | verdict | {' | '.join(MARKS[each] for each in FINDINGS)} |"
     yield "|---|---|" + "--:|" * len(FINDINGS)
