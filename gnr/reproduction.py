@@ -12,6 +12,11 @@ from gnr.simulation import write_document
 
 _FROZEN = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
+Kind = Literal["exact", "printed", "estimated", "unrepeated"]
+"""How sure a number is: `exact` where no chance is in it, `printed` if the paper prints it or what
+it is computed from, `estimated` from repetitions, `unrepeated` if measured and the source does not
+say how often. Only `estimated` has an interval."""
+
 Met = Literal["yes", "no", "undecided"]
 """Whether a quantity is on the side of a bound that a claim asks for."""
 
@@ -23,7 +28,7 @@ Limit = Literal["not specified enough", "data not public"]
 
 
 class Quantity(BaseModel):
-    """A number with its interval; both ends are the number itself where it is exact."""
+    """A number with its interval; both ends are the number itself where it has none."""
 
     model_config = _FROZEN
 
@@ -31,19 +36,16 @@ class Quantity(BaseModel):
     """Name by which conditions refer to it."""
     words: str
     """What it is."""
+    kind: Kind
+    """Where its interval comes from, or why it has none."""
     value: float
-    """The estimate, or the exact value."""
+    """The number."""
     low: float
     """Lower end of the interval."""
     high: float
     """Upper end of the interval."""
     unit: str
     """Unit; empty for plain numbers, `%` for shares that are told in per cent."""
-
-    @property
-    def exact(self) -> bool:
-        """Tell whether no chance is in it."""
-        return self.low == self.high
 
 
 class Condition(BaseModel):
@@ -58,7 +60,8 @@ class Condition(BaseModel):
     bound: float
     """The bound, in the unit of the quantity."""
     met: Met
-    """`yes` if the whole interval is on that side, `no` if none of it is, else `undecided`."""
+    """`yes` if the whole interval is on that side, `no` if none of it is, else `undecided`.
+    Where there is no interval the number alone decides."""
 
 
 class Claim(BaseModel):
@@ -226,7 +229,8 @@ class Reproduction(BaseModel):
     """Of every interval: low enough an error for all verdicts to hold together, see `joint`."""
     joint: float
     """Probability, at least, that chance has made no verdict wrong, granted that the runs have
-    settled and that the choices are right."""
+    settled and that the choices are right. What the sources of unrepeated measurements owe to
+    chance is not known, and not counted."""
     experiments: tuple[Experiment, ...]
     """In the order of the paper."""
     warnings: tuple[str, ...]

@@ -12,6 +12,7 @@ from gnr.reproduction_words import (
     FINDINGS,
     MARK_OF_MET,
     MARKS,
+    caution_text,
     condition_text,
     counted,
     duration_text,
@@ -79,3 +80,5 @@ def _claim(claim: Claim, of: Experiment) -> Iterator[Any]:
     for condition in claim.conditions:
         told = f"{MARK_OF_MET[condition.met]} {condition_text(condition, of)}"
         yield Padding(Text(told), (0, 0, 0, 6))
+    if caution := caution_text(claim, of):
+        yield Padding(Text(caution), (0, 0, 0, 8))

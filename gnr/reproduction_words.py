@@ -14,6 +14,7 @@ from gnr.reproduction import (
     Experiment,
     Finding,
     HeatMap,
+    Kind,
     Lines,
     Met,
     Panel,
@@ -43,6 +44,13 @@ IN_PLACE = {
 MARK_OF_MET: dict[Met, str] = {"yes": "✓", "no": "✗", "undecided": "?"}
 """A sign for whether a bound is kept."""
 
+WITHOUT_INTERVAL: dict[Kind, str] = {
+    "exact": "exact",
+    "printed": "paper's numbers",
+    "unrepeated": "no interval",
+}
+"""What is told in the place of an interval."""
+
 DIGITS = 2
 """Of half the width of an interval, to which a number and its interval are told."""
 
@@ -61,9 +69,9 @@ def value_text(quantity: Quantity) -> str:
 
 
 def interval_text(quantity: Quantity) -> str:
-    """Return the interval of a quantity, rounded outwards; `exact` where no chance is in it."""
-    if quantity.exact:
-        return "exact"
+    """Return the interval of a quantity, rounded outwards, or why it has none."""
+    if quantity.kind != "estimated":
+        return WITHOUT_INTERVAL[quantity.kind]
     low = _number(quantity.low, quantity, ROUND_FLOOR)
     return f"{low} to {_number(quantity.high, quantity, ROUND_CEILING)}"
 
@@ -91,6 +99,17 @@ def verdict_text(claim: Claim) -> str:
     if claim.limit is None:
         return claim.finding
     return f"{claim.limit}; {IN_PLACE[claim.limit]}: {claim.finding}"
+
+
+def caution_text(claim: Claim, experiment: Experiment) -> str:
+    """Return that a finding rests on measurements without interval; empty where it does not."""
+    kinds = {experiment.quantity(each.quantity).kind for each in claim.conditions}
+    if "unrepeated" not in kinds:
+        return ""
+    return (
+        "No interval: the source does not say how often this was measured, so the value alone "
+        "decides."
+    )
 
 
 def counted(claims: Iterable[Claim]) -> list[tuple[Finding, int]]:

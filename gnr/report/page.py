@@ -20,6 +20,7 @@ def prose(text: str) -> Markup:
 
 FILTERS = {
     "bound": words.bound_text,
+    "caution": words.caution_text,
     "counted": words.counted,
     "duration": words.duration_text,
     "interval": words.interval_text,

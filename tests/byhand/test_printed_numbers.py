@@ -18,7 +18,7 @@ def experiment(name: str) -> Experiment:
 
 def value(name: str, quantity: str) -> float:
     found = experiment(name).quantity(quantity)
-    assert found.exact
+    assert found.kind == "printed"
     return found.value
 
 

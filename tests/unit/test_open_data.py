@@ -16,7 +16,6 @@ from gnr.measure.block_bootstrap import BlockMarginals, Redraws, sums_by_block
 from gnr.measure.length_laws import KL_BINS, describe, divergence
 from gnr.measure.line_fit import fit_line, ordinary_line
 from gnr.measure.open_data import BLOCK, LOGS, PROFILES, TIMES, curve_of, figures_of, make_open_data
-from gnr.reproduction import Quantity
 from gnr.validation.studies.reproduction.effort import QUICK
 from gnr.validation.studies.reproduction.open_figures import (
     Estimate,
@@ -25,6 +24,7 @@ from gnr.validation.studies.reproduction.open_figures import (
     open_data,
 )
 from gnr.validation.studies.reproduction.outline import confidence, judged
+from gnr.validation.studies.reproduction.quantities import quantity
 from gnr.validation.studies.reproduction.registry import REBUILDS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -206,7 +206,7 @@ def test_an_experiment_of_kept_figures_is_judged_and_drawn(name: str) -> None:
 
 def test_a_figure_of_a_trace_becomes_a_quantity_with_its_interval() -> None:
     found = Estimate(value=0.5, low=0.25, high=1.0).quantity("q", "words", "%", 100)
-    assert found == Quantity(name="q", words="words", value=50, low=25, high=100, unit="%")
+    assert found == quantity("q", "words", (25, 50, 100), "%")
 
 
 def test_the_kept_curves_are_those_of_the_files() -> None:

@@ -14,9 +14,10 @@ from made_up_reproduction import MARKUP, claim, experiment, made_up
 
 from gnr.report import write_report
 from gnr.report.page import page_of
-from gnr.reproduction import Reproduction
+from gnr.reproduction import Condition, Reproduction
 from gnr.reproduction_words import (
     bound_text,
+    caution_text,
     command_of,
     description_of,
     interval_text,
@@ -115,6 +116,15 @@ def test_claims_that_fail_are_told_before_all_experiments_with_their_numbers() -
     assert failing.count("3.863 % (3.801 to 3.926); asked for: at most 1 %") == 3
     assert "at most 5 %" not in failing, "bounds that are kept are told with the claim"
     assert "data not public on what is public: ✗ not confirmed" in failing
+
+
+def test_a_claim_that_rests_on_a_value_without_interval_says_so() -> None:
+    bound = Condition(quantity="unrepeated", direction="at_least", bound=0.99, met="yes")
+    bare = claim("alpha", "confirmed").model_copy(update={"conditions": (bound,)})
+    new = (experiment("figure3", (), bare),)
+    text = Outline(page_of(made_up().model_copy(update={"experiments": new}))).text
+    assert caution_text(bare, new[0]) in text
+    assert "so the value alone decides" not in words()
 
 
 def test_where_nothing_fails_the_page_says_so() -> None:

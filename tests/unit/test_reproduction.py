@@ -12,13 +12,18 @@ from gnr.reading import load
 from gnr.reproduction import Claim, Quantity, finding_of, met, verdict_of
 from gnr.validation.studies.reproduction import quantities, running
 from gnr.validation.studies.reproduction.effort import FULL, QUICK
-from gnr.validation.studies.reproduction.outline import DIRECTIONS, confidence, read_claims
+from gnr.validation.studies.reproduction.outline import (
+    DIRECTIONS,
+    confidence,
+    judged,
+    read_claims,
+)
 from gnr.validation.studies.reproduction.parts import SweepPart
 from gnr.validation.studies.reproduction.registry import REBUILDS
 
 
 def between(low: float, high: float) -> Quantity:
-    return Quantity(name="q", words="", value=(low + high) / 2, low=low, high=high, unit="")
+    return quantities.quantity("q", "", (low, (low + high) / 2, high))
 
 
 @pytest.mark.parametrize(
@@ -184,3 +189,15 @@ def test_a_planted_band_that_does_not_narrow_is_found() -> None:
     samples = [random.normal(0.0, 1.0, 32) for _ in range(5)]
     found = quantities.narrowing("q", "", (5, 20, 50, 200, 500), samples, [1.0] * 5)
     assert met(found, "at_most", -0.25) == "no"
+
+
+def test_only_what_is_estimated_takes_from_the_joint_confidence() -> None:
+    """Figure 3 rests on unrepeated measurements, table 1 on print; figure 11 has two estimates."""
+    found = {
+        name: judged(name, REBUILDS[name].measured({}, QUICK))
+        for name in ("figure3", "table1", "figure11")
+    }
+    assert running.joint_confidence([found["figure3"], found["table1"]]) == 1
+    half = (1 - confidence()) / 2
+    assert running.joint_confidence(found.values()) == pytest.approx(1 - 2 * half)
+    assert {each.kind for each in found["figure3"].quantities} == {"unrepeated", "printed"}

@@ -1,13 +1,14 @@
 """Words and terminal summary of a reproduction: numbers say no more than their intervals."""
 
 import pytest
-from made_up_reproduction import LARGEST, MARKUP, PANELS, claim, made_up
+from made_up_reproduction import LARGEST, MARKUP, PANELS, claim, experiment, made_up
 from rich.console import Console
 
-from gnr.reproduction import Condition, Quantity
+from gnr.reproduction import Condition, Kind, Quantity
 from gnr.reproduction_words import (
     MARKS,
     bound_text,
+    caution_text,
     command_of,
     description_of,
     interval_text,
@@ -19,8 +20,10 @@ from gnr.reproduction_words import (
 )
 
 
-def quantity(value: float, low: float, high: float, unit: str = "%") -> Quantity:
-    return Quantity(name="q", words="it", value=value, low=low, high=high, unit=unit)
+def quantity(
+    value: float, low: float, high: float, unit: str = "%", kind: Kind = "estimated"
+) -> Quantity:
+    return Quantity(name="q", words="it", kind=kind, value=value, low=low, high=high, unit=unit)
 
 
 @pytest.mark.parametrize(
@@ -30,8 +33,7 @@ def quantity(value: float, low: float, high: float, unit: str = "%") -> Quantity
         (21.5486, 18.6938, 24.4033, "21.5 % (18.6 to 24.5)"),
         (123456.0, 123000.0, 124000.0, "123,460 % (123,000 to 124,000)"),
         (-0.001, -0.21, 0.2, "0.00 % (-0.21 to 0.20)"),
-        (100.0, 100.0, 100.0, "100 % (exact)"),
-        (297.7031698, 297.7031698, 297.7031698, "297.703 % (exact)"),
+        (100.0, 100.0, 100.0, "100 % (100 to 100)"),
         (0.5, -LARGEST, LARGEST, "0.5 % (-∞ to ∞)"),
         (0.5, 0.25, LARGEST, "0.5 % (0.25 to ∞)"),
     ],
@@ -40,6 +42,29 @@ def test_numbers_have_the_digits_that_their_intervals_leave(
     value: float, low: float, high: float, told: str
 ) -> None:
     assert quantity_text(quantity(value, low, high)) == told
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        ("exact", "297.703 % (exact)"),
+        ("printed", "297.703 % (paper's numbers)"),
+        ("unrepeated", "297.703 % (no interval)"),
+    ],
+)
+def test_where_there_is_no_interval_the_reason_stands_in_its_place(kind: Kind, told: str) -> None:
+    """A measurement whose repetitions are not told is never called exact."""
+    value = 297.7031698
+    assert quantity_text(quantity(value, value, value, kind=kind)) == told
+
+
+def test_a_finding_on_a_measurement_without_interval_says_so() -> None:
+    bound = Condition(quantity="unrepeated", direction="at_least", bound=0.99, met="yes")
+    some = claim("alpha", "confirmed")
+    bare = some.model_copy(update={"conditions": (*some.conditions, bound)})
+    told = experiment("figure3", (), some, bare)
+    assert not caution_text(some, told)
+    assert caution_text(bare, told).startswith("No interval: the source does not say how often")
 
 
 def test_intervals_are_rounded_outwards() -> None:
@@ -92,9 +117,9 @@ def test_the_summary_has_every_claim_with_its_numbers() -> None:
     text = " ".join(captured.get().split())
     assert "8 claims, 4 confirmed, 1 partly, 2 not confirmed, 1 undecided" in text
     assert "3 claims fail at least in part." in text
-    for experiment in made_up().experiments:
-        assert name_of(experiment.name) in text
-        for each in experiment.claims:
+    for one in made_up().experiments:
+        assert name_of(one.name) in text
+        for each in one.claims:
             assert f"{verdict_text(each)}: {each.says}" in text
     assert (
         "✗ gap to the optimum, 500 GPUs: 3.863 % (3.801 to 3.926), asked for: at most 1 %" in text

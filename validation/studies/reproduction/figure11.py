@@ -8,7 +8,7 @@ from gnr.validation.studies.reproduction.effort import Effort
 from gnr.validation.studies.reproduction.open_figures import TraceFigures, open_data
 from gnr.validation.studies.reproduction.outline import Measured
 from gnr.validation.studies.reproduction.printed import CATEGORIES
-from gnr.validation.studies.reproduction.quantities import exactly
+from gnr.validation.studies.reproduction.quantities import as_printed
 
 NAMED = ("extraction", "creative")
 """The categories that the figure shows."""
@@ -18,7 +18,7 @@ def measured(documents: Mapping[Any, Any], effort: Effort) -> Measured:
     """Return on which side of the diagonal they are, and the picture."""
     traces = open_data().traces
     quantities = [
-        exactly(
+        as_printed(
             f"ratio_{name}",
             f"{CATEGORIES[name].label}, printed: mean output over mean input",
             CATEGORIES[name].ratio,

@@ -10,14 +10,14 @@ from gnr.validation.studies.reproduction.effort import Effort
 from gnr.validation.studies.reproduction.open_figures import TraceFigures, open_data
 from gnr.validation.studies.reproduction.outline import Measured
 from gnr.validation.studies.reproduction.printed import CATEGORIES
-from gnr.validation.studies.reproduction.quantities import exactly
+from gnr.validation.studies.reproduction.quantities import as_printed
 
 
 def measured(documents: Mapping[Any, Any], effort: Effort) -> Measured:
     """Return divergences as printed, distances on open traces, and the picture."""
     traces = open_data().traces
     quantities = [
-        exactly(
+        as_printed(
             f"printed_{name}",
             f"{each.label} ({each.words}), printed: KL divergence",
             each.divergence,

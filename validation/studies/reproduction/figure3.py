@@ -12,7 +12,7 @@ from gnr.validation.studies.reproduction.effort import Effort
 from gnr.validation.studies.reproduction.open_figures import IterationCurve, open_data
 from gnr.validation.studies.reproduction.outline import Measured
 from gnr.validation.studies.reproduction.printed import CHUNK, FITS, PrintedFit
-from gnr.validation.studies.reproduction.quantities import exactly
+from gnr.validation.studies.reproduction.quantities import as_printed, unrepeated
 
 
 def measured(documents: Mapping[Any, Any], effort: Effort) -> Measured:
@@ -30,14 +30,14 @@ def measured(documents: Mapping[Any, Any], effort: Effort) -> Measured:
 def _fit(name: str, curve: IterationCurve) -> list[Quantity]:
     planning = f"{curve.label}: largest error of a line from C = {CHUNK} on"
     return [
-        exactly(f"r_squared_{name}", f"{curve.label}: R2", curve.line.r_squared),
-        exactly(
+        unrepeated(f"r_squared_{name}", f"{curve.label}: R2", curve.line.r_squared),
+        unrepeated(
             f"worst_{name}",
             f"{curve.label}: largest error of the same line",
             100 * curve.line.max_error,
             "%",
         ),
-        exactly(f"worst_planning_{name}", planning, 100 * curve.planning_line.max_error, "%"),
+        unrepeated(f"worst_planning_{name}", planning, 100 * curve.planning_line.max_error, "%"),
     ]
 
 
@@ -47,15 +47,15 @@ def _derived(name: str, fit: PrintedFit) -> list[Quantity]:
     mixed = mixed_iteration_time(fit.base, fit.per_chunk_token, CHUNK)
     threshold = (solo - fit.base) / fit.per_chunk_token
     return [
-        exactly(f"printed_r_squared_{name}", f"{fit.model}, printed: R2", fit.r_squared),
-        exactly(f"solo_{name}", f"{fit.model}, printed: 1/gamma", 1e3 * solo, "ms"),
-        exactly(f"mixed_{name}", f"{fit.model}, printed: tau at C = {CHUNK}", 1e3 * mixed, "ms"),
-        exactly(
+        as_printed(f"printed_r_squared_{name}", f"{fit.model}, printed: R2", fit.r_squared),
+        as_printed(f"solo_{name}", f"{fit.model}, printed: 1/gamma", 1e3 * solo, "ms"),
+        as_printed(f"mixed_{name}", f"{fit.model}, printed: tau at C = {CHUNK}", 1e3 * mixed, "ms"),
+        as_printed(
             f"kappa_{name}",
             f"{fit.model}, printed: kappa at C = {CHUNK}",
             speed_ratio(mixed, solo),
         ),
-        exactly(f"threshold_{name}", f"{fit.model}, printed: b0", threshold, "tokens"),
+        as_printed(f"threshold_{name}", f"{fit.model}, printed: b0", threshold, "tokens"),
     ]
 
 

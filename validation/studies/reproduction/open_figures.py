@@ -9,6 +9,7 @@ from importlib import resources
 from pydantic import BaseModel, ConfigDict
 
 from gnr.reproduction import Quantity
+from gnr.validation.studies.reproduction.quantities import quantity
 
 FILE = "open_data.json"
 
@@ -27,7 +28,7 @@ class Estimate(BaseModel):
     def quantity(self, name: str, words: str, unit: str = "", scale: float = 1.0) -> Quantity:
         """Return it, times `scale`, as a quantity of an experiment."""
         value, low, high = (scale * each for each in (self.value, self.low, self.high))
-        return Quantity(name=name, words=words, value=value, low=low, high=high, unit=unit)
+        return quantity(name, words, (low, value, high), unit)
 
 
 class Source(BaseModel):

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from gnr.arrays import Floats
-from gnr.reproduction import Quantity, Series
+from gnr.reproduction import Kind, Quantity, Series
 from gnr.validation.power_law import MOST_LACK_FOR_A_VERDICT, fit_power_law
 from gnr.validation.statistics import interval
 from gnr.validation.studies.reproduction.effort import SEED
@@ -31,9 +31,11 @@ Ends = tuple[float, float, float]
 
 
 def quantity(name: str, words: str, ends: Ends, unit: str = "") -> Quantity:
-    """Return a quantity with those ends."""
+    """Return an estimated quantity with those ends."""
     low, value, high = ends
-    return Quantity(name=name, words=words, value=value, low=low, high=high, unit=unit)
+    return Quantity(
+        name=name, words=words, kind="estimated", value=value, low=low, high=high, unit=unit
+    )
 
 
 def mean_ends(samples: ArrayLike, level: float) -> Ends:
@@ -44,7 +46,23 @@ def mean_ends(samples: ArrayLike, level: float) -> Ends:
 
 def exactly(name: str, words: str, value: float, unit: str = "") -> Quantity:
     """Return a quantity that no chance is in."""
-    return quantity(name, words, (value, value, value), unit)
+    return _alone("exact", name, words, value, unit)
+
+
+def as_printed(name: str, words: str, value: float, unit: str = "") -> Quantity:
+    """Return a number that the paper prints, or one that is computed from such numbers alone."""
+    return _alone("printed", name, words, value, unit)
+
+
+def unrepeated(name: str, words: str, value: float, unit: str = "") -> Quantity:
+    """Return a measurement whose source does not say how often it was made."""
+    return _alone("unrepeated", name, words, value, unit)
+
+
+def _alone(kind: Kind, name: str, words: str, value: float, unit: str) -> Quantity:
+    return Quantity(
+        name=name, words=words, kind=kind, value=value, low=value, high=value, unit=unit
+    )
 
 
 def mean_of(name: str, words: str, samples: ArrayLike, unit: str = "") -> Quantity:

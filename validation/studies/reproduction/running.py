@@ -132,7 +132,7 @@ def joint_confidence(experiments: Iterable[Experiment]) -> float:
     An interval that lies wholly on the wrong side of a bound has missed at one end: half the error.
     """
     chances = sum(
-        not experiment.quantity(condition.quantity).exact
+        experiment.quantity(condition.quantity).kind == "estimated"
         for experiment in experiments
         for claim in experiment.claims
         for condition in claim.conditions

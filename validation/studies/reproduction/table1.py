@@ -8,7 +8,7 @@ from gnr.validation.studies.reproduction.effort import Effort
 from gnr.validation.studies.reproduction.open_figures import TraceFigures, open_data
 from gnr.validation.studies.reproduction.outline import Measured
 from gnr.validation.studies.reproduction.printed import CATEGORIES, TOTAL
-from gnr.validation.studies.reproduction.quantities import exactly
+from gnr.validation.studies.reproduction.quantities import as_printed
 
 LONG_INPUT = ("summarization", "extraction")
 SHORT_INPUT = ("creative", "open_qa")
@@ -20,11 +20,13 @@ def measured(documents: Mapping[Any, Any], effort: Effort) -> Measured:
     traces = open_data().traces
     total = sum(each.samples for each in CATEGORIES.values())
     quantities = [
-        exactly("samples", "samples of all categories", total),
-        exactly("samples_off", "distance to the total in the text", abs(total - TOTAL)),
+        as_printed("samples", "samples of all categories", total),
+        as_printed("samples_off", "distance to the total in the text", abs(total - TOTAL)),
     ]
     quantities += [
-        exactly(f"input_{name}", f"{CATEGORIES[name].label}: mean input", CATEGORIES[name].prompt)
+        as_printed(
+            f"input_{name}", f"{CATEGORIES[name].label}: mean input", CATEGORIES[name].prompt
+        )
         for name in LONG_INPUT + SHORT_INPUT
     ]
     quantities += [each for name in SHORT_INPUT for each in _outputs(name)]
@@ -38,8 +40,8 @@ def _outputs(name: str) -> list[Quantity]:
     longest = max((CATEGORIES[each] for each in LONG_INPUT), key=lambda each: each.output)
     words = f"{category.label}: mean output over that of {longest.label.lower()}"
     return [
-        exactly(f"output_{name}", words, category.output / longest.output),
-        exactly(f"own_{name}", f"{category.label}: mean output over mean input", category.ratio),
+        as_printed(f"output_{name}", words, category.output / longest.output),
+        as_printed(f"own_{name}", f"{category.label}: mean output over mean input", category.ratio),
     ]
 
 

@@ -8,7 +8,7 @@ from gnr.validation.studies.reproduction.effort import Effort
 from gnr.validation.studies.reproduction.open_figures import Estimate, TraceFigures, open_data
 from gnr.validation.studies.reproduction.outline import Measured
 from gnr.validation.studies.reproduction.printed import CATEGORIES, Category
-from gnr.validation.studies.reproduction.quantities import exactly
+from gnr.validation.studies.reproduction.quantities import as_printed
 
 THIRDS = ("short", "middle", "long")
 """Of the requests, by prompt."""
@@ -34,12 +34,12 @@ def _printed() -> list[Quantity]:
     other = max((each for each in CATEGORIES.values() if each is not most), key=size)
     words = f"largest divergence that is called good ({most.label.lower()}) over"
     return [
-        exactly(
+        as_printed(
             "good_over_deviating",
             f"{words} the smallest that is not ({least.label.lower()})",
             most.divergence / least.divergence,
         ),
-        exactly(
+        as_printed(
             "good_over_others",
             f"{words} the largest of all others ({other.label.lower()})",
             most.divergence / other.divergence,
