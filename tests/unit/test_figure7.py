@@ -7,8 +7,16 @@ import pytest
 
 from gnr.reproduction import Experiment, Lines
 from gnr.validation.studies.reproduction.ablation import POLICIES
+from gnr.validation.studies.reproduction.compared import median_of
 from gnr.validation.studies.reproduction.effort import FULL, QUICK
-from gnr.validation.studies.reproduction.figure7 import Key, drawn, measured, optimum_of, parts
+from gnr.validation.studies.reproduction.figure7 import (
+    Key,
+    drawn,
+    measured,
+    optimum_of,
+    parts,
+    unsettled,
+)
 from gnr.validation.studies.reproduction.outline import judged
 from gnr.validation.studies.reproduction.parts import ClusterRun
 
@@ -28,9 +36,7 @@ SPREAD = dict.fromkeys(POLICIES, 0.5) | {"gate-and-route": 0.005}
 """Standard deviation of it, between runs and between instances."""
 
 
-def made_up(
-    earned: dict[str, float], spread: dict[str, float], agree: str = "yes"
-) -> dict[Key, ClusterRun]:
+def made_up(earned: dict[str, float], spread: dict[str, float]) -> dict[Key, ClusterRun]:
     """Return runs that earn as told; runs of one cluster differ by little but on the base."""
     rng, found = np.random.default_rng(20250109), {}
     for key, part in parts(EFFORT).items():
@@ -46,7 +52,7 @@ def made_up(
             revenue={"bundled": revenue.tolist(), "separate": [0.0] * part.replications},
             occupancy={},
             horizon_s=1.0,
-            starts_agree=agree,
+            starts_agree="undecided",
             warnings=(),
         )
     return found
@@ -142,19 +148,33 @@ def of(runs: dict[Key, ClusterRun], key: Key) -> np.ndarray:
     return np.asarray(100 * runs[key].earned("bundled") / optimum_of(parts(EFFORT)[key].instance))
 
 
-def test_starts_that_do_not_agree_are_counted_and_measured() -> None:
-    runs = made_up(AS_THE_PAPER_SAYS, dict.fromkeys(POLICIES, 1e-6), agree="undecided")
+def test_a_start_that_is_not_forgotten_is_measured_and_told() -> None:
+    """Planted: on drawn instances, runs from an empty cluster earn a fiftieth less."""
+    runs = made_up(AS_THE_PAPER_SAYS, dict.fromkeys(POLICIES, 1e-6))
     for key, run in runs.items():
         if key[0] == "drawn":
             lower = [each * (0.98 if k % 2 else 1) for k, each in enumerate(run.earned("bundled"))]
             runs[key] = run.model_copy(update={"revenue": {"bundled": lower}})
     found = experiment(runs)
-    assert found.quantity("starts").value == pytest.approx(-0.02 * np.mean(list(
-        AS_THE_PAPER_SAYS.values())))  # fmt: skip
-    assert ["of 6 clusters" in found.warnings[0], "undecided for 6" in found.warnings[0]] == [
-        True
-    ] * 2
-    assert "of 420 clusters" in found.warnings[1]
+    assert found.quantity("base_starts").value == pytest.approx(0, abs=1e-5)
+    assert found.quantity("drawn_starts").value == pytest.approx(
+        -0.02 * np.mean(list(AS_THE_PAPER_SAYS.values()))
+    )
+    (told,) = found.warnings
+    assert told.startswith("drawn instances: runs from an empty cluster less those from the plan")
+    assert "The warm-up was too short" in told
+
+
+@pytest.mark.parametrize("instances", [QUICK.drawn, FULL.drawn])
+def test_chance_alone_warns_of_no_start(instances: int) -> None:
+    """Runs that differ by one percent of the optimum whatever their start: 400 times over."""
+    rng = np.random.default_rng(20250110)
+    noise = rng.normal(0, 1, (400, instances, 4))
+    halves = noise[..., 1::2].mean(axis=-1) - noise[..., ::2].mean(axis=-1)
+    warned = [bool(unsettled(median_of("q", "", each, "%"))) for each in halves]
+    assert sum(warned) <= 5, "0.8 on average, more than 5 with a chance below 0.001"
+    shifted = [bool(unsettled(median_of("q", "", each + 2, "%"))) for each in halves]
+    assert sum(shifted) >= 150, "and a start that is not forgotten is found"
 
 
 def test_policies_meet_the_same_random_numbers() -> None:
