@@ -205,6 +205,12 @@ class Experiment(BaseModel):
     warnings: tuple[str, ...]
     """What should be known before the numbers are used."""
 
+    @property
+    def verdicts(self) -> tuple[str, ...]:
+        """Return the verdict, then what keeps single claims from being rebuilt as they stand."""
+        limits = (each.limit for each in self.claims if each.limit is not None)
+        return tuple(dict.fromkeys((self.verdict, *limits)))
+
     def quantity(self, name: str) -> Quantity:
         """Return the quantity of that name.
 
@@ -240,8 +246,8 @@ class Reproduction(BaseModel):
 
     def __repr__(self) -> str:
         """Return one line; `rich.print` shows the whole table."""
-        told = ", ".join(f"{each.name}: {each.verdict}" for each in self.experiments)
-        return f"Reproduction({self.effort}; {told})"
+        told = (f"{each.name}: {', '.join(each.verdicts)}" for each in self.experiments)
+        return f"Reproduction({self.effort}; {'; '.join(told)})"
 
     __str__ = __repr__
 

@@ -57,12 +57,13 @@ def _verdicts(found: Reproduction) -> Any:
     for each in found.experiments:
         numbers = dict(counted(each.claims))
         counts = (str(numbers.get(finding, "")) for finding in FINDINGS)
-        rows.add_row(Text(f"{name_of(each.name)}: {each.title}"), _coloured(each.verdict), *counts)
+        rows.add_row(Text(f"{name_of(each.name)}: {each.title}"), _verdict(each), *counts)
     return rows
 
 
-def _coloured(verdict: str) -> Text:
-    return Text(f"{MARKS[verdict]} {verdict}", style=COLOURS.get(verdict, ""))
+def _verdict(of: Experiment) -> Text:
+    told = (Text(f"{MARKS[each]} {each}", style=COLOURS.get(each, "")) for each in of.verdicts)
+    return Text(", ").join(told)
 
 
 def _experiment(of: Experiment) -> Iterator[Any]:

@@ -28,7 +28,14 @@ from gnr.validation.studies.reproduction.quantities import quantity
 from gnr.validation.studies.reproduction.registry import REBUILDS
 
 ROOT = Path(__file__).resolve().parents[2]
-NAMES = ("figure3", "figure11", "figure12", "table1", "table2")
+VERDICTS = {
+    "figure3": ("data not public",),
+    "figure11": ("data not public",),
+    "figure12": ("partly", "data not public"),
+    "table1": ("partly",),
+    "table2": ("not confirmed", "data not public"),
+}
+"""Where the paper's words can be held against its own print, the finding comes before the limit."""
 NOWHERE = Source(file="", sha256="", origin="", licence="")
 NUMBER = r"(?<![\w.@])-?[0-9]+(?:\.[0-9]+)?(?:e-?[0-9]+)?(?![\w.])"
 
@@ -193,14 +200,13 @@ def test_the_kept_lines_go_through_the_kept_points() -> None:
             assert kept.max_error == pytest.approx(line.worst[0], rel=1e-4)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", VERDICTS)
 def test_an_experiment_of_kept_figures_is_judged_and_drawn(name: str) -> None:
     found = judged(name, REBUILDS[name].measured({}, QUICK))
     assert not REBUILDS[name].parts(QUICK)
     assert found.panels
     assert all(each.series for each in found.panels if each.kind != "map")
-    expected = "partly" if name == "table1" else "data not public"
-    assert found.verdict == expected
+    assert found.verdicts == VERDICTS[name]
     assert len({each.name for each in found.quantities}) == len(found.quantities)
 
 

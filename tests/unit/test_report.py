@@ -127,6 +127,16 @@ def test_a_claim_that_rests_on_a_value_without_interval_says_so() -> None:
     assert "so the value alone decides" not in words()
 
 
+def test_where_single_claims_have_a_limit_the_verdict_tells_both() -> None:
+    mixed = experiment(
+        "figure12", (), claim("eta", "partly"), claim("theta", "confirmed", "data not public")
+    )
+    assert mixed.verdicts == ("partly", "data not public")
+    text = Outline(page_of(made_up().model_copy(update={"experiments": (mixed,)}))).text
+    told = " ".join(" ".join(text).split())
+    assert told.count("◐ partly some claims: ∅ data not public") == 2, "overview and section"
+
+
 def test_where_nothing_fails_the_page_says_so() -> None:
     good = experiment("figure2", (), claim("alpha", "confirmed"))
     text = page_of(made_up().model_copy(update={"experiments": (good,)}))
