@@ -42,8 +42,9 @@ def summarize_reproduction(found: Reproduction) -> Any:
         style="bold",
     )
     foot = Text(
-        f"Intervals are at {found.confidence:.2%}, so that chance has made no verdict wrong with "
-        f"{found.joint:.1%}. A condition is kept if its whole interval is on the side asked for."
+        f"Intervals have a confidence of {found.confidence:.2%}: with at least {found.joint:.1%}, "
+        "chance has made no verdict wrong. A bound is kept if the whole interval is on its side. "
+        "The report explains terms and names."
     )
     several = "claim fails" if failing == 1 else "claims fail"
     told = Text(f"{failing} {several} at least in part." if failing else "No claim fails.")

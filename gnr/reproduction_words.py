@@ -88,17 +88,17 @@ def bound_text(condition: Condition, quantity: Quantity) -> str:
 
 
 def condition_text(condition: Condition, experiment: Experiment) -> str:
-    """Return what was asked for and what was measured in one sentence."""
+    """Return what was measured and what is required of it in one sentence."""
     quantity = experiment.quantity(condition.quantity)
-    asked = bound_text(condition, quantity)
-    return f"{quantity.words}: {quantity_text(quantity)}, asked for: {asked}"
+    required = bound_text(condition, quantity)
+    return f"{quantity.words}: {quantity_text(quantity)}, required: {required}"
 
 
 def verdict_text(claim: Claim) -> str:
     """Return the verdict on a claim; where it has a limit, what was found in its place too."""
     if claim.limit is None:
         return claim.finding
-    return f"{claim.limit}; {IN_PLACE[claim.limit]}: {claim.finding}"
+    return f"{claim.limit}; {IN_PLACE[claim.limit]}, {claim.finding}"
 
 
 def caution_text(claim: Claim, experiment: Experiment) -> str:

@@ -85,7 +85,7 @@ def test_units_stand_by_values_and_bounds() -> None:
 def test_a_verdict_with_a_limit_tells_what_was_found_in_its_place() -> None:
     assert verdict_text(claim("a", "partly")) == "partly"
     limited = claim("a", "not confirmed", "data not public")
-    assert verdict_text(limited) == "data not public; on what is public: not confirmed"
+    assert verdict_text(limited) == "data not public; on what is public, not confirmed"
 
 
 def test_failing_claims_come_first_by_finding_then_in_the_order_of_the_paper() -> None:
@@ -121,8 +121,6 @@ def test_the_summary_has_every_claim_with_its_numbers() -> None:
         assert name_of(one.name) in text
         for each in one.claims:
             assert f"{verdict_text(each)}: {each.says}" in text
-    assert (
-        "✗ gap to the optimum, 500 GPUs: 3.863 % (3.801 to 3.926), asked for: at most 1 %" in text
-    )
+    assert "✗ gap to the optimum, 500 GPUs: 3.863 % (3.801 to 3.926), required: at most 1 %" in text
     assert "Warning: the cluster had not settled" in text
     assert MARKUP not in text, "quantities that no claim names are in the report alone"

@@ -50,7 +50,7 @@ def as_in_the_paper(earned: Earned) -> Bars:
     values = np.array(list(earned.values()))
     means, deviations = values.mean(axis=1), values.std(axis=1, ddof=1)
     found = Series(
-        label="mean, and one standard deviation either side",
+        label="mean, with one standard deviation on either side",
         x=tuple(range(len(means))),
         y=tuple(means.tolist()),
         low=tuple((means - deviations).tolist()),
@@ -70,7 +70,7 @@ def one_by_one(earned: Earned) -> Lines:
     order = np.argsort(earned[FULL])
     rank = tuple(float(each) for each in range(1, len(order) + 1))
     return Lines(
-        title="Drawn instances one by one, in the order of GG-SP",
+        title="Drawn instances one by one, ordered by what GG-SP earns",
         x_label="instance",
         y_label="% of the optimum",
         series=tuple(

@@ -72,7 +72,7 @@ def measured(runs: dict[Key, Sweep], effort: Effort) -> Measured:
     panels: list[Panel] = [
         _hardware_map("Revenue over hardware", "money/s per GPU", hardware,
                       hardware.array("revenue_rate")),
-        _hardware_map("Twice the slots, or half of beta?", "gain by slots less gain by beta, %",
+        _hardware_map("Double the slots, or halve beta?", "gain from slots less gain from beta, %",
                       hardware, _in_place(slots - beta)),
         _price_map(runs[BUNDLED, TOTALS[1]]),
         _along_segments([segments[BUNDLED, total] for total in TOTALS]),
@@ -105,11 +105,11 @@ def _bottlenecks(slots: Floats, beta: Floats) -> Iterator[Quantity]:
     memory, compute = slots > np.maximum(beta, GAIN), beta > np.maximum(slots, GAIN)
     neither = np.maximum(slots, beta) <= GAIN
     for name, words, where in (
-        ("memory", "twice the slots gain more than half of beta", memory),
-        ("compute", "half of beta gains more than twice the slots", compute),
+        ("memory", "doubling the slots gains more than halving beta", memory),
+        ("compute", "halving beta gains more than doubling the slots", compute),
         ("neither", "neither gains a hundredth", neither),
     ):
-        yield exactly(name, f"part of the map where {words}", 100 * float(where.mean()), "%")
+        yield exactly(name, f"share of the map where {words}", 100 * float(where.mean()), "%")
 
 
 def _segment(run: Sweep) -> PriceSegment:
@@ -133,19 +133,21 @@ def interior_gain(segment: PriceSegment) -> float:
 def _of_prices(scheme: str, segments: list[PriceSegment]) -> Iterator[Quantity]:
     shares = [best_share(each) for each in segments]
     most = max(interior_gain(each) for each in segments)
-    words = "gain of the best prices between the ends over the better end"
+    words = "best prices between the ends, gain over the better end"
     yield exactly(f"{scheme}_interior", f"{scheme}: {words}", most, "%")
-    words = "part of c_p in the best c_p + c_d = k"
+    words = "share of c_p in the best prices with c_p + c_d = k"
     yield exactly(f"{scheme}_share", f"{scheme}: {words}", shares[1], "%")
     apart = max(shares) - min(shares)
     yield exactly(
         f"{scheme}_apart",
-        f"{scheme}: best part of c_p, how far apart for several k",
+        f"{scheme}: best share of c_p, how far it moves with k",
         apart,
-        "% points",
+        "%",
     )
     worse = 100 * (1 - min(segments[1].revenue_rate) / max(segments[1].revenue_rate))
-    yield exactly(f"{scheme}_span", f"{scheme}: worst prices below the best, same k", worse, "%")
+    yield exactly(
+        f"{scheme}_span", f"{scheme}: worst prices with the same k, loss to the best", worse, "%"
+    )
 
 
 def _in_place(values: Floats) -> Floats:
@@ -197,7 +199,7 @@ def _along_segments(segments: list[PriceSegment]) -> Lines:
     ]
     return Lines(
         title="Revenue along c_p + c_d = k, bundled",
-        x_label="part of c_p in k, %",
+        x_label="share of c_p in k, %",
         y_label="money/s per GPU",
         series=tuple(lines),
         marks=False,

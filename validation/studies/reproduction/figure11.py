@@ -20,7 +20,7 @@ def measured(documents: Mapping[Any, Any], effort: Effort) -> Measured:
     quantities = [
         as_printed(
             f"ratio_{name}",
-            f"{CATEGORIES[name].label}, printed: mean output over mean input",
+            f"{CATEGORIES[name].label}: mean output over mean input",
             CATEGORIES[name].ratio,
         )
         for name in NAMED

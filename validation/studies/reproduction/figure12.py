@@ -19,7 +19,7 @@ def measured(documents: Mapping[Any, Any], effort: Effort) -> Measured:
     quantities = [
         as_printed(
             f"printed_{name}",
-            f"{each.label} ({each.words}), printed: KL divergence",
+            f"{each.label} ({each.words}): KL divergence",
             each.divergence,
             "nats",
         )
@@ -35,11 +35,12 @@ def _distances(name: str, trace: TraceFigures) -> list[Quantity]:
             f"distance_{name}", f"{trace.label}: largest distance to the exponential", "%", 100
         ),
         trace.squared_cv.quantity(
-            f"variability_{name}", f"{trace.label}: squared cv of outputs (exponential: 1)"
+            f"variability_{name}",
+            f"{trace.label}: variance of outputs over their squared mean (exponential: 1)",
         ),
         trace.beyond_three_means.quantity(
             f"tail_{name}",
-            f"{trace.label}: outputs above three means (exponential: 4.98 %)",
+            f"{trace.label}: outputs longer than three means (exponential: 4.98 %)",
             "%",
             100,
         ),
@@ -52,7 +53,7 @@ def _lengths(trace: TraceFigures) -> Lines:
     return Lines(
         title=trace.label,
         x_label="output, tokens",
-        y_label="share of requests with a longer one",
+        y_label="share of requests with a longer output",
         series=(
             Series(label="trace", x=trace.longer_than, y=trace.shares),
             Series(label="exponential, same mean", x=trace.longer_than, y=tuple(fitted.tolist())),

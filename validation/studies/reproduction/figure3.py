@@ -67,7 +67,7 @@ def _times(model: str, curves: Sequence[IterationCurve]) -> Lines:
         series.append(Series(label=curve.timings, x=curve.chunk_tokens, y=points))
         series.append(Series(label=f"{curve.timings}, line", x=curve.chunk_tokens, y=line))
     return Lines(
-        title=f"{model}: iteration time and its line",
+        title=f"{model}: iteration time and fitted line",
         x_label="chunk, tokens",
         y_label="ms",
         series=tuple(series),

@@ -132,34 +132,34 @@ def _of_base(earned: Earned) -> list[Quantity]:
     """Return the quantities of the base instance: means over replications."""
     runs = len(earned[FULL])
     gaps = [
-        mean_of(_name("base_gap", policy), f"base instance: {label} loses", 100 - of, "%")
+        mean_of(_name("base_gap", policy), f"base instance: lost by {label}", 100 - of, "%")
         for (policy, label), of in zip(POLICIES.items(), earned.values(), strict=True)
     ]
     return [
         *gaps,
         mean_of(
             "base_gate",
-            f"base instance: what the gate adds, GI-WSP less FI-WSP, {runs} pairs of runs",
+            f"base instance: what the gate adds (GI-WSP less FI-WSP), {runs} pairs of runs",
             earned[GATE_ALONE] - earned[NO_CONTROL],
             "%",
         ),
         mean_of(
             "base_planning",
-            "base instance: what the plan adds without gate, FG-SP less FI-WSP",
+            "base instance: what the plan adds without the gate (FG-SP less FI-WSP)",
             earned[PLAN_ALONE] - earned[NO_CONTROL],
             "%",
         ),
         least_of(
             "base_lead",
-            "base instance: GG-SP less the best of the other four",
+            "base instance: lead of GG-SP over the best of the other four",
             [earned[FULL] - earned[each] for each in ABLATIONS],
             mean_ends,
             "%",
         ),
         least_of(
             "base_spread",
-            "base instance: least standard deviation between runs of the other four, over that "
-            "of GG-SP",
+            "base instance: smallest standard deviation between runs of the other four, over "
+            "that of GG-SP",
             [(earned[each], earned[FULL]) for each in ABLATIONS],
             deviation_ratio_ends,
         ),
@@ -172,7 +172,7 @@ def _of_drawn(earned: Earned) -> list[Quantity]:
     gaps = [
         median_of(
             _name("drawn_gap", policy),
-            f"{count} drawn instances: {label} loses, median",
+            f"{count} drawn instances: lost by {label}, median",
             100 - of,
             "%",
         )
@@ -184,28 +184,32 @@ def _of_drawn(earned: Earned) -> list[Quantity]:
         *gaps,
         median_of(
             "drawn_gate",
-            "drawn instances: what the gate adds, GI-WSP less FI-WSP, median",
+            "drawn instances: what the gate adds (GI-WSP less FI-WSP), median",
             earned[GATE_ALONE] - earned[NO_CONTROL],
             "%",
         ),
         share_of(
             "drawn_planning",
-            f"drawn instances where FG-SP earns at least {VISIBLE:g} % of the optimum less than "
-            "FI-WSP",
+            "share of drawn instances where FG-SP earns less than FI-WSP by at least "
+            f"{VISIBLE:g} % of the optimum",
             earned[PLAN_ALONE] - earned[NO_CONTROL] <= -VISIBLE,
         ),
         least_of(
             "drawn_lead",
-            "drawn instances: GG-SP less each of the other four, median, the least of the four",
+            "drawn instances: median lead of GG-SP over each of the other four, the smallest",
             [earned[FULL] - earned[each] for each in ABLATIONS],
             median_ends,
             "%",
         ),
-        share_of("drawn_ahead", "drawn instances where GG-SP earns the most of the five", lead > 0),
+        share_of(
+            "drawn_ahead",
+            "share of drawn instances where GG-SP earns the most of the five",
+            lead > 0,
+        ),
         least_of(
             "drawn_spread",
-            f"{count // 2} pairs of drawn instances: how many GG-SP keeps closer together than "
-            "each of the other four, the least of these shares",
+            f"{count // 2} pairs of drawn instances: share that GG-SP keeps closer together than "
+            "each of the other four does, the smallest of these shares",
             list(_apart(others) > _apart(earned[FULL])),
             share_ends,
             "%",

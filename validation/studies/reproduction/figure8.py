@@ -37,9 +37,9 @@ def measured(runs: dict[str, Frontier], effort: Effort) -> Measured:
     tight, free = _ends(tpot)
     panels = [
         _curve(prefill, 1.2 * plan_spread(PREFILL), "Prefill fairness",
-               "largest difference in prefills per GPU"),
+               "largest difference between classes, prefills per GPU"),
         _curve(decode, 1.2 * plan_spread(DECODE), "Decode fairness",
-               "largest difference in solo decodes per GPU"),
+               "largest difference between classes, solo decodes per GPU"),
         _curve(tpot, free + 0.2 * (free - tight), "Time per output token", "bound on the mean, s"),
         _price(tpot),
     ]  # fmt: skip
@@ -48,19 +48,21 @@ def measured(runs: dict[str, Frontier], effort: Effort) -> Measured:
 
 def _of_fairness(prefill: Frontier, decode: Frontier) -> Iterator[Quantity]:
     for name, words, share in (
-        ("half", "the plan's spread between the classes halved", 0.5),
-        ("full", "no spread at all", 0.0),
+        ("half", "half way", 0.5),
+        ("full", "in full", 0.0),
     ):
         of_prefill = lost(prefill, share * plan_spread(PREFILL))
         of_decode = lost(decode, share * plan_spread(DECODE))
-        yield exactly(f"prefill_{name}", f"revenue lost, prefill: {words}", of_prefill, "%")
-        yield exactly(f"decode_{name}", f"revenue lost, solo decode: {words}", of_decode, "%")
-        words = f"revenue lost, prefill less decode: {words}"
-        yield exactly(f"{name}_excess", words, of_prefill - of_decode, "% points")
+        yield exactly(
+            f"prefill_{name}", f"prefill fairness, {words}: revenue lost", of_prefill, "%"
+        )
+        yield exactly(f"decode_{name}", f"decode fairness, {words}: revenue lost", of_decode, "%")
+        words = f"prefill less decode fairness, {words}: revenue lost"
+        yield exactly(f"{name}_excess", words, of_prefill - of_decode, "%")
     _, free = _ends(decode)
-    words = "solo decode: spread where it begins to cost, of the plan's"
+    words = "decode fairness: difference where it begins to cost, share of the plan's"
     yield exactly("decode_free", words, 100 * free / plan_spread(DECODE), "%")
-    words = "revenue lost, solo decode: half of the spread where it begins to cost"
+    words = "decode fairness, half of the difference where it begins to cost: revenue lost"
     yield exactly("decode_half_of_free", words, lost(decode, free / 2), "%")
 
 
@@ -74,12 +76,12 @@ def _of_tpot(tpot: Frontier) -> Iterator[Quantity]:
     )
     yield exactly(
         "tpot_price_rise",
-        "price of time per output token, at the tightest bound over where it begins to cost",
+        "price of time per output token: at the tightest bound, over where it begins to cost",
         tight / loose,
     )
-    words = "revenue lost half way between the two bounds"
+    words = "time per output token, half way between these two bounds: revenue lost"
     yield exactly("tpot_half", words, lost(tpot, sum(_ends(tpot)) / 2), "%")
-    words = "prefills at the tightest bound, of the plan's"
+    words = "prefills left at the tightest bound, share of the plan's"
     yield exactly("tpot_prefill_left", words, 100 * _prefills(tpot), "%")
 
 
@@ -147,7 +149,7 @@ def _price(tpot: Frontier) -> Lines:
     ]
     x, y = zip(*points, strict=True)
     return Lines(
-        title="Price of the time per output token",
+        title="Price of time per output token",
         x_label="bound on the mean, s",
         y_label="money/s per GPU and ms",
         series=(Series(label="shadow price", x=x, y=y),),

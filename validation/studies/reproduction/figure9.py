@@ -104,12 +104,14 @@ def steps(values: Floats) -> Floats:
 
 def _of_slots(curve: Curves, doubled: Curves) -> Iterator[Quantity]:
     least = float(steps(curve[REVENUE]).min())
-    yield exactly("slots_step", "revenue, least rise by one more slot", least, "%")
+    yield exactly("slots_step", "revenue: smallest rise from one more slot", least, "%")
     for slots in (8, 16):
         share = 100 * at(curve, REVENUE, slots) / float(curve[REVENUE][-1])
-        yield exactly(f"slots_{slots}", f"revenue with {slots} slots, of that with 64", share, "%")
+        yield exactly(
+            f"slots_{slots}", f"revenue with {slots} slots, share of that with 64", share, "%"
+        )
     share = 100 * at(doubled, REVENUE, 16) / float(doubled[REVENUE][-1])
-    words = "twice the load: revenue with 16 slots, of that with 64"
+    words = "twice the load: revenue with 16 slots, share of that with 64"
     yield exactly("slots_16_doubled", words, share, "%")
 
 
@@ -117,19 +119,19 @@ def _of_beta(curve: Curves) -> Iterator[Quantity]:
     loss = -change(curve[REVENUE])
     yield exactly("beta_loss", "beta from 2e-5 to 1e-3 s: revenue lost", loss, "%")
     most = float(steps(curve[REVENUE]).max())
-    yield exactly("beta_step", "revenue as beta grows: largest rise between neighbours", most, "%")
+    yield exactly("beta_step", "revenue as beta grows: largest rise between points", most, "%")
 
 
 def _of_gamma(curve: Curves) -> Iterator[Quantity]:
     whole = "gamma from 30.3 to 50 tokens/s"
     yield exactly("gamma_gain", f"{whole}: revenue gained", change(curve[REVENUE]), "%")
     least = float(steps(curve[REVENUE]).min())
-    yield exactly("gamma_step", "revenue as gamma grows: least rise between neighbours", least, "%")
+    yield exactly("gamma_step", "revenue as gamma grows: smallest rise between points", least, "%")
     for short, name in (("tpot", CAPACITY_TPOT), ("token", TOKEN_TPOT)):
         fall = -change(curve[name])
         yield exactly(f"gamma_{short}", f"{whole}: fall of {LABELS[name]}", fall, "%")
         most = float(steps(curve[name]).max())
-        words = f"{LABELS[name]} as gamma grows: largest rise between neighbours"
+        words = f"{LABELS[name]} as gamma grows: largest rise between points"
         yield exactly(f"gamma_{short}_step", words, most, "%")
 
 

@@ -20,8 +20,8 @@ def measured(documents: Mapping[Any, Any], effort: Effort) -> Measured:
     traces = open_data().traces
     total = sum(each.samples for each in CATEGORIES.values())
     quantities = [
-        as_printed("samples", "samples of all categories", total),
-        as_printed("samples_off", "distance to the total in the text", abs(total - TOTAL)),
+        as_printed("samples", "samples in all categories", total),
+        as_printed("samples_off", "difference from the total in the text", abs(total - TOTAL)),
     ]
     quantities += [
         as_printed(

@@ -10,8 +10,8 @@ from gnr.validation.studies.reproduction.outline import Measured
 from gnr.validation.studies.reproduction.printed import CATEGORIES, Category
 from gnr.validation.studies.reproduction.quantities import as_printed
 
-THIRDS = ("short", "middle", "long")
-"""Of the requests, by prompt."""
+THIRDS = {"short": "short", "middle": "medium", "long": "long"}
+"""Of the requests, by prompt, and what these prompts are called."""
 
 SMALL = Reference(label="bound of the claims", y=0.15)
 
@@ -32,16 +32,16 @@ def _printed() -> list[Quantity]:
     )
     most, least = max(good, key=size), min(deviating, key=size)
     other = max((each for each in CATEGORIES.values() if each is not most), key=size)
-    words = f"largest divergence that is called good ({most.label.lower()}) over"
+    words = f"largest divergence called good ({most.label}), over"
     return [
         as_printed(
             "good_over_deviating",
-            f"{words} the smallest that is not ({least.label.lower()})",
+            f"{words} the smallest said to deviate ({least.label})",
             most.divergence / least.divergence,
         ),
         as_printed(
             "good_over_others",
-            f"{words} the largest of all others ({other.label.lower()})",
+            f"{words} the largest of all others ({other.label})",
             most.divergence / other.divergence,
         ),
     ]
@@ -54,8 +54,8 @@ def _divergences(name: str, trace: TraceFigures) -> list[Quantity]:
         trace.divergence.quantity(f"divergence_{name}", words, "nats"),
         trace.coarse_divergence.quantity(f"coarse_divergence_{name}", coarse, "nats"),
     ]
-    for third, each in zip(THIRDS, trace.thirds, strict=True):
-        words = f"{trace.label}, third with {third} prompts: KL divergence"
+    for (third, length), each in zip(THIRDS.items(), trace.thirds, strict=True):
+        words = f"{trace.label}, the third with {length} prompts: KL divergence"
         found.append(each.divergence.quantity(f"divergence_{name}_{third}", words, "nats"))
     return found
 
@@ -80,8 +80,8 @@ def _categories() -> Bars:
 
 def _traces(traces: Sequence[TraceFigures]) -> Bars:
     rows = {"all requests": [each.divergence for each in traces]}
-    for k, third in enumerate(THIRDS):
-        rows[f"{third} prompts"] = [each.thirds[k].divergence for each in traces]
+    for k, length in enumerate(THIRDS.values()):
+        rows[f"{length} prompts"] = [each.thirds[k].divergence for each in traces]
     return Bars(
         title="Open traces",
         y_label="KL divergence, nats",
