@@ -10,6 +10,7 @@ from markupsafe import Markup, escape
 from gnr import reproduction_words as words
 from gnr.atomic import complete_file
 from gnr.report.pictures import picture_of
+from gnr.report.terms import terms_in
 from gnr.reproduction import Reproduction
 
 
@@ -69,6 +70,7 @@ def page_of(reproduction: Reproduction) -> str:
             each.name: [picture_of(panel) for panel in each.panels]
             for each in reproduction.experiments
         },
+        terms=terms_in(" ".join(each.model_dump_json() for each in reproduction.experiments)),
         command=words.command_of(reproduction),
         marks=words.MARKS,
         met_marks=words.MARK_OF_MET,

@@ -46,7 +46,8 @@ def test_wheel_holds_every_module_instance_and_schema(wheel: Path) -> None:
     assert {"gnr/py.typed", "gnr/proofs/ledger.toml"} <= names
     for file in ("claims.toml", "open_data.json"):
         assert f"gnr/validation/studies/reproduction/{file}" in names
-    assert {"gnr/report/report.html.jinja", "gnr/report/report.css"} <= names
+    report = ("report.html.jinja", "report.css", "terms.toml")
+    assert {f"gnr/report/{file}" for file in report} <= names
     assert not any(name.startswith("tests") for name in names)
 
 

@@ -113,7 +113,7 @@ def test_claims_that_fail_are_told_before_all_experiments_with_their_numbers() -
     told = [failing.index(f"that {name} is so") for name in ("gamma", "eta", "epsilon")]
     assert told == sorted(told)
     assert "that delta is so" not in failing
-    assert failing.count("3.863 % (3.801 to 3.926); asked for: at most 1 %") == 3
+    assert failing.count("3.863 % (3.801 to 3.926); required: at most 1 %") == 3
     assert "at most 5 %" not in failing, "bounds that are kept are told with the claim"
     assert "data not public on what is public: ✗ not confirmed" in failing
 
