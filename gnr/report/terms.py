@@ -36,5 +36,9 @@ def all_terms() -> tuple[Term, ...]:
 
 
 def terms_in(text: str) -> list[Term]:
-    """Return those terms that stand in a text."""
-    return [each for each in all_terms() if each.occurs_in(text)]
+    """Return those terms that stand in a text, and those that explain these."""
+    found = [each for each in all_terms() if each.occurs_in(text)]
+    explained = " ".join(each.says for each in found)
+    if all(each in found for each in all_terms() if each.occurs_in(explained)):
+        return found
+    return terms_in(f"{text} {explained}")

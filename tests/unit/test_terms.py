@@ -40,10 +40,17 @@ def test_no_name_is_explained_twice() -> None:
 
 def test_names_are_found_as_words_of_their_own() -> None:
     def found(text: str) -> list[str]:
-        return [each.names[0] for each in terms_in(text)]
+        return [each.names[0] for each in all_terms() if each.occurs_in(text)]
 
     assert found("FG-SP, (P40) and R2 with B = 16") == ["B", "(P40)", "FG-SP", "R2"]
     assert found("Bad GG-SPs at P40 in R25") == []
+
+
+def test_what_explains_a_term_is_explained_too() -> None:
+    found = terms_in("GI-WSP")
+    told = " ".join(each.says for each in found)
+    assert {"FI-WSP", "GI-WSP"} <= {each.names[0] for each in found}
+    assert [each for each in all_terms() if each.occurs_in(told) and each not in found] == []
 
 
 def test_a_page_explains_what_stands_on_it() -> None:
