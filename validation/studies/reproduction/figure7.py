@@ -8,7 +8,6 @@ import numpy as np
 from gnr.arrays import Floats
 from gnr.instance import Instance
 from gnr.reproduction import Panel, Quantity
-from gnr.reproduction_words import quantity_text
 from gnr.validation.paper_drawing_rule import PAPER
 from gnr.validation.studies.optima import target_optimum
 from gnr.validation.studies.reproduction.ablation import (
@@ -256,6 +255,6 @@ def unsettled(starts: Quantity) -> list[str]:
     if starts.low <= FORGOTTEN and starts.high >= -FORGOTTEN:
         return []
     return [
-        f"{starts.words}: {quantity_text(starts)}. The warm-up was too short: more than "
-        f"{FORGOTTEN:g} % of the optimum still depends on how a run starts."
+        f"{starts.words}: {starts.low:.2g} to {starts.high:.2g} % of the optimum, and more than "
+        f"{FORGOTTEN:g} % either way is too much. The warm-up was too short."
     ]
