@@ -12,6 +12,7 @@ from gnr.reproduction_words import (
     FINDINGS,
     MARK_OF_MET,
     MARKS,
+    caution_text,
     condition_text,
     counted,
     duration_text,
@@ -40,8 +41,8 @@ def lines_of(found: Reproduction) -> Iterator[str]:
     yield f"{len(claims)} claims: {numbers}."
     yield f"Run with version {origin.version} on {origin.machine}, Python"
     yield f"{origin.versions['python']}, in {duration_text(origin.wall_time_s)}."
-    yield f"Intervals have {found.confidence:.1%}, so that chance has made no verdict wrong with"
-    yield f"{found.joint:.1%}."
+    yield f"Intervals have a confidence of {found.confidence:.1%}: with at least"
+    yield f"{found.joint:.1%}, chance has made no verdict wrong."
     yield ""
     yield f"| experiment | verdict | {' | '.join(MARKS[each] for each in FINDINGS)} |"
     yield "|---|---|" + "--:|" * len(FINDINGS)
@@ -49,7 +50,8 @@ def lines_of(found: Reproduction) -> Iterator[str]:
         counts = dict(counted(each.claims))
         cells = " | ".join(str(counts.get(finding, "")) for finding in FINDINGS)
         title = escaped(f"{name_of(each.name)}: {each.title}")
-        yield f"| {title} | {MARKS[each.verdict]} {each.verdict} | {cells} |"
+        verdicts = ", ".join(f"{MARKS[one]} {one}" for one in each.verdicts)
+        yield f"| {title} | {verdicts} | {cells} |"
     for each in found.experiments:
         yield from _experiment(each)
 
@@ -69,6 +71,8 @@ def _claim(claim: Claim, of: Experiment) -> Iterator[str]:
     yield f"- **{verdict}**: {escaped(claim.says)} ({escaped(claim.source)})"
     for condition in claim.conditions:
         yield f"  - {MARK_OF_MET[condition.met]} {escaped(condition_text(condition, of))}"
+    if caution := caution_text(claim, of):
+        yield f"  - {escaped(caution)}"
 
 
 def _add_verdicts(app: Sphinx, page: str, source: list[str]) -> None:
