@@ -33,7 +33,7 @@ def _fit(name: str, curve: IterationCurve) -> list[Quantity]:
         unrepeated(f"r_squared_{name}", f"{curve.label}: R2", curve.line.r_squared),
         unrepeated(
             f"worst_{name}",
-            f"{curve.label}: largest error of the same line",
+            f"{curve.label}: largest error of the paper's line",
             100 * curve.line.max_error,
             "%",
         ),
@@ -47,15 +47,27 @@ def _derived(name: str, fit: PrintedFit) -> list[Quantity]:
     mixed = mixed_iteration_time(fit.base, fit.per_chunk_token, CHUNK)
     threshold = (solo - fit.base) / fit.per_chunk_token
     return [
-        as_printed(f"printed_r_squared_{name}", f"{fit.model}, printed: R2", fit.r_squared),
-        as_printed(f"solo_{name}", f"{fit.model}, printed: 1/gamma", 1e3 * solo, "ms"),
-        as_printed(f"mixed_{name}", f"{fit.model}, printed: tau at C = {CHUNK}", 1e3 * mixed, "ms"),
+        as_printed(f"printed_r_squared_{name}", f"{fit.model}: R2", fit.r_squared),
+        as_printed(
+            f"solo_{name}", f"{fit.model}: time of a solo iteration (1/gamma)", 1e3 * solo, "ms"
+        ),
+        as_printed(
+            f"mixed_{name}",
+            f"{fit.model}: time of a mixed iteration (tau) at C = {CHUNK}",
+            1e3 * mixed,
+            "ms",
+        ),
         as_printed(
             f"kappa_{name}",
-            f"{fit.model}, printed: kappa at C = {CHUNK}",
+            f"{fit.model}: ratio of the two (kappa) at C = {CHUNK}",
             speed_ratio(mixed, solo),
         ),
-        as_printed(f"threshold_{name}", f"{fit.model}, printed: b0", threshold, "tokens"),
+        as_printed(
+            f"threshold_{name}",
+            f"{fit.model}: chunk from which mixed takes longer than solo (b0)",
+            threshold,
+            "tokens",
+        ),
     ]
 
 

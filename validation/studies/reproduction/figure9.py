@@ -30,7 +30,7 @@ REVENUE, CAPACITY_TPOT, TOKEN_TPOT = "revenue_rate", "tpot_capacity", "tpot_toke
 
 LABELS = {
     REVENUE: "revenue",
-    CAPACITY_TPOT: "time per output token (P47)",
+    CAPACITY_TPOT: "time per output token, mean over slots (P47)",
     TOKEN_TPOT: "time per output token, mean over tokens",
 }
 """Arrays that are looked at."""
@@ -129,7 +129,7 @@ def _of_gamma(curve: Curves) -> Iterator[Quantity]:
     yield exactly("gamma_step", "revenue as gamma grows: smallest rise between points", least, "%")
     for short, name in (("tpot", CAPACITY_TPOT), ("token", TOKEN_TPOT)):
         fall = -change(curve[name])
-        yield exactly(f"gamma_{short}", f"{whole}: fall of {LABELS[name]}", fall, "%")
+        yield exactly(f"gamma_{short}", f"{whole}: fall of the {LABELS[name]}", fall, "%")
         most = float(steps(curve[name]).max())
         words = f"{LABELS[name]} as gamma grows: largest rise between points"
         yield exactly(f"gamma_{short}_step", words, most, "%")
@@ -139,7 +139,7 @@ def _of_alpha(curve: Curves) -> Iterator[Quantity]:
     whole = "alpha from 15 to 20 ms"
     yield exactly("alpha_loss", f"{whole}: revenue lost", -change(curve[REVENUE]), "%")
     rise = change(curve[CAPACITY_TPOT])
-    yield exactly("alpha_tpot", f"{whole}: rise of {LABELS[CAPACITY_TPOT]}", rise, "%")
+    yield exactly("alpha_tpot", f"{whole}: rise of the {LABELS[CAPACITY_TPOT]}", rise, "%")
 
 
 def _panel(title: str, x_label: str, curve: Curves, at_base: dict[str, float]) -> Lines:
