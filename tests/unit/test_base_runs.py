@@ -3,7 +3,12 @@
 import numpy as np
 import pytest
 
-from gnr.validation.studies.reproduction.base_runs import distances, fluid_revenue, planned
+from gnr.validation.studies.reproduction.base_runs import (
+    distances,
+    fluid_revenue,
+    planned,
+    warnings_of,
+)
 from gnr.validation.studies.reproduction.parts import FIELDS, ClusterRun
 from gnr.validation.studies.reproduction.quantities import distance_limit_of
 
@@ -40,7 +45,6 @@ def run_at(policy: str, more: float) -> ClusterRun:
         revenue={"bundled": [1.0, 1.0], "separate": [1.0, 1.0]},
         occupancy=held,
         horizon_s=1.0,
-        starts_agree="yes",
         warnings=(),
     )
 
@@ -82,3 +86,8 @@ def few_draws(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         "gnr.validation.studies.reproduction.quantities.RESAMPLES", 1000
     )  # a rough interval is enough here
+
+
+def test_what_a_run_warns_of_is_told_with_its_cluster() -> None:
+    run = run_at("gate-and-route", 0.1).model_copy(update={"warnings": ("no room",)})
+    assert warnings_of([run]) == ["gate-and-route, 5 GPUs, pooled: no room"]

@@ -52,7 +52,6 @@ def made_up(earned: dict[str, float], spread: dict[str, float]) -> dict[Key, Clu
             revenue={"bundled": revenue.tolist(), "separate": [0.0] * part.replications},
             occupancy={},
             horizon_s=1.0,
-            starts_agree="undecided",
             warnings=(),
         )
     return found

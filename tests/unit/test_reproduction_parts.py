@@ -33,7 +33,6 @@ class MadeUp:
             revenue={},
             occupancy=dict(zip(FIELDS, values, strict=True)),
             horizon_s=part.gpu_seconds / part.gpus,
-            starts_agree="yes",
             warnings=(),
         )
 

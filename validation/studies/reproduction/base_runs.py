@@ -1,6 +1,6 @@
 """The clusters of the base instance that figures 2, 4, 5 and 6 look at; each is run once."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 
 import numpy as np
@@ -81,6 +81,15 @@ def distances(run: ClusterRun, fields: Sequence[str]) -> Floats:
         yardsticks = np.where(targets > 0, targets, targets.sum())
         rows.append((run.held(field) - targets[:, None]) / yardsticks[:, None])
     return np.asarray(100 * np.concatenate(rows))
+
+
+def warnings_of(runs: Iterable[ClusterRun]) -> list[str]:
+    """Return what the runs warn of, each with the cluster that it is about."""
+    return [
+        f"{run.policy}, {run.gpus:,} GPUs, {run.fidelity}: {text}"
+        for run in runs
+        for text in run.warnings
+    ]
 
 
 def pooled_parts(policy: str, effort: Effort) -> dict[tuple[str, str, int], ClusterPart]:

@@ -13,6 +13,7 @@ from gnr.validation.studies.reproduction.base_runs import (
     optimum_of,
     planned,
     single_parts,
+    warnings_of,
 )
 from gnr.validation.studies.reproduction.effort import PAPER_SIZES, Effort
 from gnr.validation.studies.reproduction.outline import Measured
@@ -69,7 +70,7 @@ def measured(runs: dict[Key, ClusterRun], effort: Effort) -> Measured:
         _bars("Separate", separate),
         _revenue(bundled, separate),
     ]
-    return Measured(quantities, panels)
+    return Measured(quantities, panels, warnings_of(runs.values()))
 
 
 def _fluid_losses() -> list[Quantity]:

@@ -14,6 +14,7 @@ from gnr.validation.studies.reproduction.base_runs import (
     planned,
     pooled_parts,
     single_parts,
+    warnings_of,
 )
 from gnr.validation.studies.reproduction.effort import PAPER_SIZES, Effort
 from gnr.validation.studies.reproduction.outline import Measured
@@ -106,7 +107,8 @@ def measured(runs: dict[Key, ClusterRun], effort: Effort) -> Measured:
             "%",
         ),
     ]
-    return Measured(quantities, [_revenue(single, pooled), _gaps(single, pooled), _queues(single)])
+    panels = [_revenue(single, pooled), _gaps(single, pooled), _queues(single)]
+    return Measured(quantities, panels, warnings_of(runs.values()))
 
 
 def _buffer(run: ClusterRun) -> Floats:

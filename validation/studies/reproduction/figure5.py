@@ -7,6 +7,7 @@ from gnr.validation.studies.reproduction.base_runs import (
     distances,
     planned,
     single_parts,
+    warnings_of,
 )
 from gnr.validation.studies.reproduction.effort import PAPER_SIZES, Effort
 from gnr.validation.studies.reproduction.outline import Measured
@@ -54,7 +55,7 @@ def measured(runs: dict[Key, ClusterRun], effort: Effort) -> Measured:
         _panel(runs, "Prefill", ("prefill",)),
         _panel(runs, "Decode, both groups", ("mixed_decode", "solo_decode")),
     ]
-    return Measured(quantities, panels)
+    return Measured(quantities, panels, warnings_of(runs.values()))
 
 
 def _panel(runs: dict[Key, ClusterRun], title: str, fields: tuple[str, ...]) -> Lines:

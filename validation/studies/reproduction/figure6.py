@@ -7,6 +7,7 @@ from gnr.validation.studies.reproduction.base_runs import (
     distances,
     planned,
     pooled_parts,
+    warnings_of,
 )
 from gnr.validation.studies.reproduction.effort import PAPER_SIZES, Effort
 from gnr.validation.studies.reproduction.outline import Measured
@@ -44,7 +45,8 @@ def measured(runs: dict[Key, ClusterRun], effort: Effort) -> Measured:
             ("decode", "either class in either decode group", ("mixed_decode", "solo_decode")),
         )
     ]
-    return Measured(quantities, [_panel(runs, effort, *each) for each in STATIONS])
+    panels = [_panel(runs, effort, *each) for each in STATIONS]
+    return Measured(quantities, panels, warnings_of(runs.values()))
 
 
 def _panel(runs: dict[Key, ClusterRun], effort: Effort, field: str, title: str) -> Lines:

@@ -66,8 +66,6 @@ class ClusterRun(BaseModel):
     """Requests per GPU by class and replication, for each of `FIELDS`."""
     horizon_s: float
     """Measured window of each run, s."""
-    starts_agree: str
-    """Whether runs from an empty cluster and from the plan agree."""
     warnings: tuple[str, ...]
     """What should be known before the numbers are used."""
 
@@ -147,7 +145,6 @@ class ClusterPart:
             revenue={name: of(measures, rates).tolist() for name, of in REVENUE.items()},
             occupancy={name: found.samples[name].tolist() for name in FIELDS},
             horizon_s=found.horizon_s,
-            starts_agree=found.warmup_check.agree,
             warnings=found.warnings,
         )
 
