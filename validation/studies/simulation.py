@@ -471,8 +471,8 @@ def _warnings(
         told.append(
             f"runs from an empty cluster and from the plan differ by {check.difference.mean:.2%} "
             f"± {check.difference.half_width:.2%} of the LP value; within {check.delta:.1%} is "
-            f"asked, so that the start is forgotten: {check.agree}. A longer --warmup or "
-            "--horizon (of one slowest time constant at least), or more --replications, settles it"
+            f"asked, so that the start is forgotten: {check.agree}. A longer warm-up or "
+            "horizon (of one slowest time constant at least), or more replications, settle it"
         )
     if precision is not None and not precision.reached:
         told.append(
