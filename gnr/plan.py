@@ -80,8 +80,8 @@ class Plan(BaseModel):
     gpus: int = Field(ge=1)
     """n, size of the cluster."""
     mixed_gpus: int
-    """M = ceil(n x), GPUs that keep one slot for prefill (eq. U3); if disaggregated they use no
-    other."""
+    """M, GPUs that keep one slot for prefill: ceil(n x) (eq. U3), unless another number was asked
+    for; if disaggregated they use no other."""
     solo_gpus: int
     """n - M, GPUs that only decode."""
     mixed_decode_slots: int
@@ -268,6 +268,32 @@ def with_mixed_gpus(plan: Plan, mixed_gpus: int, batch_slots: int) -> Plan:
             ),
             "warnings": _short_of_slots(plan.gpus, short, ""),
         }
+    )
+
+
+def check_group(plan: Plan, mixed_gpus: int) -> None:
+    """Raise `InputError` if nobody would be served with that many GPUs that may prefill.
+
+    That is from 1 to n, less one if those do not decode.
+    """
+    most = plan.gpus - 1 if plan.disaggregated else plan.gpus
+    if 1 <= mixed_gpus <= most:
+        return
+    if most == 0:
+        message, remedy = "cannot split one GPU", "say --gpus 2 or more"
+    else:
+        beside = ", one less than --gpus: they do not decode" if plan.disaggregated else " (--gpus)"
+        message = f"must be from 1 to {most:,}{beside}; got {show(mixed_gpus)}"
+        remedy = f"say {min(max(plan.mixed_gpus, 1), most)}, as in the plan, or leave it out"
+    raise InputError([Problem("mixed-gpus-range", "--mixed-gpus", "", message, remedy)])
+
+
+def other_group(plan: Plan, mixed_gpus: int) -> str:
+    """Return in words that a group was asked for in the place of the plan's own."""
+    return (
+        f"{mixed_gpus:,} of {plan.gpus:,} GPUs prefill, as asked for; the plan's own group has "
+        f"{plan.mixed_gpus:,}. The targets are fitted to the group; revenue, probabilities and "
+        "ranks are those of the optimum"
     )
 
 

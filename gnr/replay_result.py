@@ -114,6 +114,8 @@ class ReplayedPolicy(BaseModel):
     """Name of the policy."""
     replanned_every_s: float | None
     """Time between two plans, s; null for one plan made for the averages of the log."""
+    mixed_gpus: int | None
+    """M, GPUs that may prefill by the plan it begins with; null where every GPU may."""
     plans: float
     """Plans that were made, on average over the replays."""
     revenue_rate: Repeated

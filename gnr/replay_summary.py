@@ -45,13 +45,14 @@ def _heading(found: Replay) -> str:
 
 def _policy_table(found: Replay) -> Table:
     refused = any(each.fates.refused.mean for each in found.policies)
-    headers = ("policy", "of the optimum", "left", *(["refused"] * refused), "TTFT", "p95", "p99",
-               "TPOT", "p95", "p99", "end to end", "p95", "all done")  # fmt: skip
+    headers = ("policy", "P:D", "of the optimum", "left", *(["refused"] * refused), "TTFT", "p95",
+               "p99", "TPOT", "p95", "p99", "end to end", "p95", "all done")  # fmt: skip
     rows = table("what each policy makes of it; times in s, TPOT in ms", headers)
     for each in found.policies:
         latency = each.latency
         rows.add_row(
             name_of(each),
+            _split(found, each),
             _share(each.share_of_optimum),
             _left(each.fates),
             *([f"{each.fates.refused.mean:.2%}"] if refused else []),
@@ -61,6 +62,13 @@ def _policy_table(found: Replay) -> Table:
             f"{each.makespan_s.mean:,.4g}",
         )
     return rows
+
+
+def _split(found: Replay, each: ReplayedPolicy) -> str:
+    """Return GPUs that may prefill and GPUs that only decode."""
+    if each.mixed_gpus is None:
+        return "all"
+    return f"{each.mixed_gpus:,}:{found.gpus - each.mixed_gpus:,}"
 
 
 def _class_table(found: Replay, policy: ReplayedPolicy) -> Table:
@@ -106,6 +114,11 @@ def _share(number: Repeated) -> str:
 
 def _foot(found: Replay) -> str:
     lines = []
+    if any(each.mixed_gpus is not None for each in found.policies):
+        lines.append(
+            "P:D: GPUs that may prefill (--mixed-gpus) and GPUs that only decode; all: every GPU "
+            "may do both."
+        )
     best = [name_of(each) for each in found.policies if each.behind_best is None]
     for each in found.policies:
         behind = each.behind_best

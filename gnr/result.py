@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_serializer
 from gnr.atomic import complete_file
 from gnr.certificate import Certificate
 from gnr.instance import SCHEMA_VERSION, Instance
-from gnr.plan import Occupancy, Plan, make_plan
+from gnr.plan import Occupancy, Plan, check_group, make_plan, other_group, with_mixed_gpus
 from gnr.provenance import Provenance
 from gnr.rates import rates_of
 from gnr.recommendation import Recommendation
@@ -244,16 +244,30 @@ class Solution(BaseModel):
 
     __str__ = __repr__
 
-    def plan(self, gpus: int) -> Plan:
-        """Return the plan for a cluster of `gpus` GPUs.
+    def plan(self, gpus: int, mixed_gpus: int | None = None) -> Plan:
+        """Return the plan for a cluster of `gpus` GPUs, `mixed_gpus` of which may prefill.
+
+        Without `mixed_gpus` the group has M = ceil(n x) GPUs (eq. U3); with it, see
+        `gnr.plan.with_mixed_gpus`.
 
         Raises
         ------
         InputError
-            If `gpus` is not a positive integer.
+            If `gpus` is not a positive integer, or if with `mixed_gpus` nobody can prefill, or
+            nobody decode.
         ValueError
             If the status is not optimal.
         """
+        plan = self._rounded_plan(gpus)
+        if mixed_gpus is None or mixed_gpus == plan.mixed_gpus:
+            return plan
+        check_group(plan, mixed_gpus)
+        asked = with_mixed_gpus(plan, mixed_gpus, self.instance.gpu.batch_slots)
+        other = other_group(plan, mixed_gpus)
+        return asked.model_copy(update={"warnings": (other, *asked.warnings)})
+
+    def _rounded_plan(self, gpus: int) -> Plan:
+        """Return the plan whose group is n x rounded up (eq. U3)."""
         if self.revenue_rate is None:
             raise ValueError(f"{self.instance.name}: no plan, the status is {self.status}")
         return make_plan(
@@ -279,9 +293,9 @@ class Solution(BaseModel):
         ]
         return min((cap for cap in caps if cap is not None), default=None)
 
-    def with_plan(self, gpus: int) -> "Solution":
-        """Return the same solution with the plan for `gpus` GPUs in it."""
-        return self.model_copy(update={"plan_for_gpus": self.plan(gpus)})
+    def with_plan(self, gpus: int, mixed_gpus: int | None = None) -> "Solution":
+        """Return the same solution with the plan for `gpus` GPUs in it; see `plan`."""
+        return self.model_copy(update={"plan_for_gpus": self.plan(gpus, mixed_gpus)})
 
     def with_recommendation(self, recommendation: Recommendation | None) -> "Solution":
         """Return the same solution with a recommendation in its plan.

@@ -124,16 +124,19 @@ class RouterPlan(BaseModel):
     """Scheme of the program solved: `bundled` (P40) or `separate` (P42)."""
     empty_decode_buffer: bool
     """Whether the plan keeps no request waiting to decode."""
+    disaggregated: bool
+    """Whether the mixed group only prefills, without decode slots."""
     revenue_rate: float
     """Planned revenue, money/s per GPU, before rounding to whole GPUs."""
     gpus: int
     """n, size of the cluster."""
     mixed_gpus: int
-    """M = ceil(n x), GPUs that keep one slot for prefill (eq. U3)."""
+    """M, GPUs that keep one slot for prefill: ceil(n x) (eq. U3), unless another number was asked
+    for."""
     solo_gpus: int
     """n - M, GPUs that only decode."""
     mixed_decode_slots: int
-    """Decode slots of the mixed group, M (B - 1)."""
+    """Decode slots of the mixed group, M (B - 1); 0 if disaggregated."""
     solo_decode_slots: int
     """Decode slots of the solo group, (n - M) B."""
     prefill_cap: float | None
@@ -213,17 +216,9 @@ class VllmPriorities(BaseModel):
 RouterDocument: TypeAlias = RouterPlan | VllmPriorities
 
 
-def router_plan(solution: Solution, gpus: int) -> RouterPlan:
-    """Return the plan of an optimal `solution` for a router of `gpus` GPUs.
-
-    Raises
-    ------
-    InputError
-        If `gpus` is not a positive integer.
-    ValueError
-        If the status is not optimal.
-    """
-    plan, gpu = solution.plan(gpus), solution.instance.gpu
+def router_plan(solution: Solution, plan: Plan) -> RouterPlan:
+    """Return a plan that was made from an optimal `solution`, as a router takes it."""
+    gpu = solution.instance.gpu
     values = np.array([each.marginal_value for each in solution.classes])
     marginal = worth_nothing(values, rates_of(solution.instance).reward)
     copied = set(RouterClass.model_fields) - {"marginal"}
@@ -231,6 +226,7 @@ def router_plan(solution: Solution, gpus: int) -> RouterPlan:
         instance=solution.instance.name,
         objective=plan.objective,
         empty_decode_buffer=plan.empty_decode_buffer,
+        disaggregated=plan.disaggregated,
         revenue_rate=plan.revenue_rate,
         gpus=plan.gpus,
         mixed_gpus=plan.mixed_gpus,
@@ -251,19 +247,12 @@ def router_plan(solution: Solution, gpus: int) -> RouterPlan:
     )
 
 
-def vllm_priorities(solution: Solution, gpus: int) -> VllmPriorities:
-    """Return the ranking of an optimal `solution` as request priorities of vLLM.
+def vllm_priorities(solution: Solution, plan: Plan) -> VllmPriorities:
+    """Return the ranking of a plan that was made from `solution` as request priorities of vLLM.
 
     The priorities are the same for every number of GPUs.
-
-    Raises
-    ------
-    InputError
-        If `gpus` is not a positive integer.
-    ValueError
-        If the status is not optimal.
     """
-    plan, gpu = solution.plan(gpus), solution.instance.gpu
+    gpu = solution.instance.gpu
     slots, chunk = gpu.batch_slots, gpu.chunk_tokens
     priorities = priorities_of(plan.classes)
     not_admitted = tuple(each.name for each in plan.classes if not each.admitted)
@@ -290,13 +279,13 @@ def priorities_of(classes: Sequence[ClassPlan]) -> dict[str, int]:
     return {name: rank for rank, name in sorted(ranked, key=lambda pair: pair[0])}
 
 
-FORMATS: Mapping[str, Callable[[Solution, int], RouterDocument]] = MappingProxyType(
+FORMATS: Mapping[str, Callable[[Solution, Plan], RouterDocument]] = MappingProxyType(
     {"json": router_plan, "vllm-priority": vllm_priorities}
 )
 """What makes the document of each format."""
 
 
-def find_format(name: str) -> Callable[[Solution, int], RouterDocument]:
+def find_format(name: str) -> Callable[[Solution, Plan], RouterDocument]:
     """Return what makes the document of a format.
 
     Raises

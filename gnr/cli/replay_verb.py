@@ -18,7 +18,7 @@ from gnr.cli.console import (
     print_rich,
     told_of,
 )
-from gnr.cli.simulation_options import AccountOption, SeedOption, read_policies
+from gnr.cli.simulation_options import AccountOption, MixedGpusOption, SeedOption, read_policies
 
 
 def replay(
@@ -29,6 +29,7 @@ def replay(
         str, typer.Argument(metavar="INSTANCE", help="Shipped name or path of a file.")
     ],
     gpus: Annotated[int, typer.Option("--gpus", help="Size of the cluster.")],
+    mixed_gpus: MixedGpusOption = None,
     policies: Annotated[
         str,
         typer.Option("--policies", metavar="all|A,B,...", help="Names; all that can follow."),
@@ -98,9 +99,11 @@ def replay(
     size = trace.stat().st_size if trace.is_file() else 0
     with progress_of_events(f"reading {trace.name}", size, "bytes") as told:
         requests = read_trace(trace, columns=column or [], where=where or [], told=told)
-    cluster = Cluster(gpus, found_law, kv_tokens=kv_tokens, measured=measured)
+    cluster = Cluster(
+        gpus, found_law, kv_tokens=kv_tokens, measured=measured, mixed_gpus=mixed_gpus
+    )
     if law is not None:
-        cluster = Cluster(gpus, found_law, law.name, kv_tokens, measured)
+        cluster = replace(cluster, law_source=law.name)
     runs = len(names) * replications * (1 if replan is None else 2)
     with (
         told_of(instance),

@@ -25,6 +25,7 @@ from gnr.cli.simulation_options import (
     FidelityOption,
     HorizonOption,
     LengthsOption,
+    MixedGpusOption,
     MostOption,
     PolicyOption,
     PrecisionOption,
@@ -39,6 +40,7 @@ from gnr.errors import InputError, Problem
 def simulate(
     instances: InstanceArguments,
     gpus: Annotated[int, typer.Option("--gpus", help="Size of the cluster.")] = 500,
+    mixed_gpus: MixedGpusOption = None,
     policy: PolicyOption = None,
     account: AccountOption = None,
     replications: ReplicationsOption = 32,
@@ -82,7 +84,7 @@ def simulate(
     results = []
     for source, instance in zip(instances, loaded, strict=True):
         with told_of(source):
-            result = _run(instance, policy, gpus, account, setting, set_, records)
+            result = _run(instance, policy, gpus, mixed_gpus, account, setting, set_, records)
         results.append(result)
         if records is not None:
             note(f"wrote {records}")
@@ -94,7 +96,7 @@ def simulate(
     if out is not None:
         for instance, result in zip(loaded, results, strict=False):
             if result.fidelity == "pooled":
-                _draw(instance, result, setting, out)
+                _draw(instance, result, mixed_gpus, setting, out)
     return _exit_code(results)
 
 
@@ -108,6 +110,7 @@ def _run(
     instance: Any,
     policy: str | None,
     gpus: int,
+    mixed_gpus: int | None,
     account: str | None,
     setting: Any,
     overrides: Sequence[str] | None,
@@ -116,20 +119,23 @@ def _run(
     from gnr.cli.progress import progress_of_events
     from gnr.validation.studies.simulation import prepare
 
-    study = prepare(instance, policy, account, setting, {"set": list(overrides or ())})
-    plan = study.plan(gpus)
+    options = {"mixed_gpus": mixed_gpus, "set": list(overrides or ())}
+    study = prepare(instance, policy, account, setting, options)
+    plan = study.plan(gpus, mixed_gpus)
     title = f"{instance.name}, {study.policy}, {gpus} GPUs"
     with progress_of_events(title, study.expected_events(plan)) as progress:
         return study.run(plan, progress, records)
 
 
-def _draw(instance: Any, result: Any, setting: Any, folder: Path) -> None:
+def _draw(instance: Any, result: Any, mixed_gpus: int | None, setting: Any, folder: Path) -> None:
     from gnr.plots.course_plot import draw_courses
     from gnr.plots.save import save_figure
     from gnr.provenance import origin
     from gnr.validation.studies.courses import courses
 
-    found = courses(instance, policy=result.policy, gpus=result.gpus, setting=setting)
+    found = courses(
+        instance, policy=result.policy, gpus=result.gpus, setting=setting, mixed_gpus=mixed_gpus
+    )
     stem = f"{instance.name}.{result.policy}.courses"
     for path in save_figure(draw_courses(found), folder, stem, origin(instance.sha256())):
         note(f"wrote {path}")

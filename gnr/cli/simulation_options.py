@@ -15,6 +15,14 @@ PolicyOption = Annotated[
         "the planned split.",
     ),
 ]
+MixedGpusOption = Annotated[
+    int | None,
+    typer.Option(
+        "--mixed-gpus",
+        metavar="M",
+        help="GPUs of the cluster that may prefill, as gnr size finds them; default: as planned.",
+    ),
+]
 AccountOption = Annotated[
     str | None,
     typer.Option("--account", help="Count revenue bundled or separate; default: as priced."),

@@ -20,6 +20,8 @@ from gnr.cli.console import (
     print_rich,
     told_of,
 )
+from gnr.cli.simulation_options import MixedGpusOption
+from gnr.errors import InputError, Problem
 
 
 def solve(
@@ -27,6 +29,7 @@ def solve(
     gpus: Annotated[
         int | None, typer.Option("--gpus", help="Also plan a cluster of this many GPUs.")
     ] = None,
+    mixed_gpus: MixedGpusOption = None,
     empty_decode_buffer: Annotated[
         bool,
         typer.Option("--empty-decode-buffer", help="Demand that no request waits to decode."),
@@ -52,10 +55,12 @@ def solve(
     from gnr.models.recommending import recommend
     from gnr.models.steady_state import solve as solve_instance
 
+    if mixed_gpus is not None and gpus is None:
+        raise _no_size()
     loaded = load_all(instances, set_ or [])
     if out is not None:
         prepare_folder(out, loaded)
-    options = {"gpus": gpus, "set": set_ or []}
+    options = {"gpus": gpus, "mixed_gpus": mixed_gpus, "set": set_ or []}
     solutions = []
     for source, instance in zip(instances, loaded, strict=True):
         with told_of(source):
@@ -66,7 +71,7 @@ def solve(
                 options=options,
             )
         if gpus is not None and solution.status == "optimal":
-            solution = solution.with_plan(gpus)
+            solution = solution.with_plan(gpus, mixed_gpus)
             solution = solution.with_recommendation(recommend(solution, gpus))
         if certify:
             with told_of(source):
@@ -81,6 +86,11 @@ def solve(
         stream = sys.stderr if json else sys.stdout
         stream.write(bibliography(loaded) + "\n")
     return _exit_code(solutions)
+
+
+def _no_size() -> InputError:
+    message = "is the group of a cluster whose size is not told"
+    return InputError([Problem("mixed-gpus", "--mixed-gpus", "", message, "say --gpus N too")])
 
 
 def _write(solution: Any, folder: Any) -> None:

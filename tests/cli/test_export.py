@@ -197,3 +197,56 @@ def test_a_cluster_too_small_for_its_groups_is_warned_of(
     code, out, _ = gnr(capsys, "export", "two-class", "--gpus", "1")
     assert code == 0
     assert any("too small" in each for each in json.loads(out)["warnings"])
+
+
+def test_the_group_that_was_asked_for_is_exported_and_is_not_the_plans(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Slots and targets belong to the group, and that it is not the plan's own is told."""
+    asked = ("--gpus", "7", "--mixed-gpus", "3", "--disaggregated")
+    code, out, err = gnr(capsys, "export", "two-class", *asked)
+    document = json.loads(out)
+    assert code == 0
+    assert (document["mixed_gpus"], document["solo_gpus"]) == (3, 4)
+    assert (document["mixed_decode_slots"], document["solo_decode_slots"]) == (0, 4 * 16)
+    assert document["disaggregated"]
+    assert document["provenance"]["options"]["mixed_gpus"] == 3
+    assert (
+        "3 of 7 GPUs prefill, as asked for; the plan's own group has 2" in document["warnings"][0]
+    )
+    assert document["warnings"][0] in err
+    jsonschema.validate(document, read_schema("export"))
+    solved = json.loads(gnr(capsys, "solve", "two-class", *asked, "--json")[1])["plan"]
+    for key in set(document) & set(solved) - {"classes", "warnings"}:
+        assert document[key] == solved[key], key
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("export", "two-class", "--gpus", "7", "--mixed-gpus", "8"), "must be from 1 to 7"),
+        (("export", "two-class", "--gpus", "7", "--mixed-gpus", "-1"), "must be from 1 to 7"),
+        (
+            (
+                "export",
+                "two-class",
+                "--gpus",
+                "7",
+                "--mixed-gpus",
+                "3",
+                "--format",
+                "vllm-priority",
+            ),
+            "priorities know none",
+        ),
+        (("solve", "two-class", "--mixed-gpus", "3"), "say --gpus N too"),
+        (("solve", "two-class", "--gpus", "7", "--mixed-gpus", "8"), "must be from 1 to 7"),
+    ],
+)
+def test_a_group_that_cannot_be_is_told_of(
+    arguments: tuple[str, ...], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, err = gnr(capsys, *arguments)
+    assert (code, out) == (2, "")
+    assert err.startswith("--mixed-gpus: ")
+    assert said in err

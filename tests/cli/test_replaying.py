@@ -124,10 +124,51 @@ def test_a_small_memory_holds_up_and_refuses(
     assert "larger than the KV memory of a GPU and were refused" in told
 
 
+def test_the_group_can_be_chosen_and_the_split_is_shown(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Of those with a partition; new plans keep the group that was asked for."""
+    common = ("replay", str(log(tmp_path / "log.csv")), "two-class", "--gpus", "4",
+              "--replications", "1", "--policies", "disaggregated,fcfs-immediate")  # fmt: skip
+    code, shown, told = gnr(capsys, *common, "--replan", "40", "--mixed-gpus", "3")
+    assert code == 0
+    rows = [line.split() for line in shown.splitlines() if line.startswith(" disaggregated")]
+    assert [row[row.index("3:1")] for row in rows] == ["3:1", "3:1"], "with and without replanning"
+    (whole,) = [line.split() for line in shown.splitlines() if line.startswith(" fcfs-immediate")]
+    assert whole[1] == "all"
+    assert "disaggregated: 3 of 4 GPUs prefill, as asked for; the plan's own group has 1" in told
+    asked, own = (
+        json.loads(gnr(capsys, *common, *more, "--json")[1]) for more in (("--mixed-gpus", "3"), ())
+    )
+    assert [each["mixed_gpus"] for each in asked["policies"]] == [3, None]
+    assert [each["mixed_gpus"] for each in own["policies"]] == [1, None]
+    assert asked["provenance"]["options"]["mixed_gpus"] == 3
+    waits = [each["policies"][0]["latency"]["ttft"]["mean"]["mean"] for each in (asked, own)]
+    assert waits[0] < waits[1], "three GPUs prefill sooner than one"
+    assert asked["policies"][1]["latency"] == own["policies"][1]["latency"]
+
+
+def test_all_bad_options_are_told_at_once(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    file = log(tmp_path / "log.csv", requests=20)
+    wrong = ("--gpus", "4", "--mixed-gpus", "5", "--speed", "-1", "--policies", "fcfs-immediate")
+    code, _, told = gnr(capsys, "replay", str(file), "two-class", *wrong)
+    assert code == 2
+    assert "--mixed-gpus: must be from 1 to 4 (--gpus), got 5" in told
+    assert "--speed" in told
+    assert "there is none under fcfs-immediate" in told
+
+
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
         (("--gpus", "0"), "--gpus"),
+        (("--gpus", "4", "--mixed-gpus", "0"), "--mixed-gpus"),
+        (
+            ("--gpus", "4", "--mixed-gpus", "4", "--policies", "disaggregated"),
+            "--mixed-gpus: must be from 1 to 3",
+        ),
         (("--gpus", "4", "--speed", "-1"), "--speed"),
         (("--gpus", "4", "--speed", "2", "--load", "0.5"), "--load"),
         (("--gpus", "4", "--load", "90"), "0.9 for 90 %"),

@@ -89,6 +89,30 @@ def test_accounting_changes_the_target_and_policy_the_plan(
     assert by_price["policy"] == "prioritize-and-route"
 
 
+def test_the_group_can_be_chosen(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ("simulate", "two-class", "--gpus", "20", *QUICK, "--policy", "disaggregated")
+    _, own = gnr_json(capsys, *arguments)
+    _, asked = gnr_json(capsys, *arguments, "--mixed-gpus", "2")
+    assert any("2 of 20 GPUs prefill, as asked for" in each for each in asked["warnings"])
+    assert asked["provenance"]["options"]["mixed_gpus"] == 2
+    assert asked["revenue_rate"]["mean"] < own["revenue_rate"]["mean"], "too few can prefill"
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (("--mixed-gpus", "21"), "--mixed-gpus: must be from 1 to 20"),
+        (("--mixed-gpus", "3", "--policy", "fcfs-immediate"), "there is none under fcfs-immediate"),
+    ],
+)
+def test_a_group_that_cannot_be_is_told_of(
+    more: tuple[str, ...], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, err = gnr(capsys, "simulate", "two-class", "--gpus", "20", *more)
+    assert (code, out) == (2, "")
+    assert said in err
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

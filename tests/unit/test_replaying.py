@@ -10,7 +10,14 @@ from gnr.batch_law import BatchLaw
 from gnr.errors import InputError
 from gnr.request_trace import RequestTrace
 from gnr.validation.policies import find_policy
-from gnr.validation.studies.replanning import PRIOR, _recent, follows_a_plan, replanned, rules_for
+from gnr.validation.studies.replanning import (
+    PRIOR,
+    _recent,
+    follows_a_plan,
+    own_plan,
+    replanned,
+    rules_of,
+)
 from gnr.validation.studies.trace_classes import classed
 
 
@@ -114,7 +121,8 @@ def test_policies_that_look_at_no_plan_are_known() -> None:
 def test_rules_are_those_of_the_policy_s_own_plan() -> None:
     """The mixed group is the plan's."""
     instance = gnr.load("two-class")
-    rules = rules_for(instance, find_policy("gate-and-route"), 50)
+    policy = find_policy("gate-and-route")
+    rules = rules_of(instance, policy, own_plan(instance, policy, 50))
     assert rules.prefill_gpus == gnr.solve(instance).plan(gpus=50).mixed_gpus
 
 

@@ -138,3 +138,32 @@ def test_kinks_are_told() -> None:
     assert gain == pytest.approx(0, abs=1e-6)
     assert loss == pytest.approx(6.839023065708, rel=1e-6)
     assert "At a kink" in text_of(critical)
+
+
+def test_a_plan_for_another_group_says_so_and_whose_it_is() -> None:
+    """The plan's own group asked for by its number is the plan itself, without a warning."""
+    solution = gnr.solve(gnr.load("two-class"), disaggregated=True)
+    own, other = solution.plan(70), solution.plan(70, 30)
+    assert solution.plan(70, own.mixed_gpus) == own
+    assert (other.mixed_gpus, other.solo_gpus, other.solo_decode_slots) == (30, 40, 40 * 16)
+    assert "30 of 70 GPUs prefill, as asked for; the plan's own group has 15" in other.warnings[0]
+    assert other.warnings[1:], "40 solo GPUs have no room for the planned decodes"
+    assert solution.with_plan(70, 30).plan_for_gpus == other
+
+
+@pytest.mark.parametrize(
+    ("gpus", "mixed_gpus", "disaggregated", "said"),
+    [
+        (5, 6, False, r"must be from 1 to 5 \(--gpus\); got 6; say 2, as in the plan"),
+        (5, 0, False, "must be from 1 to 5"),
+        (5, -1, True, "must be from 1 to 4, one less than --gpus: they do not decode; got -1"),
+        (5, 5, True, "must be from 1 to 4"),
+        (1, 2, True, "cannot split one GPU; say --gpus 2 or more"),
+    ],
+)
+def test_a_group_that_serves_nobody_is_refused(
+    gpus: int, mixed_gpus: int, disaggregated: bool, said: str
+) -> None:
+    solution = gnr.solve(gnr.load("two-class"), disaggregated=disaggregated)
+    with pytest.raises(gnr.InputError, match=f"--mixed-gpus: {said}"):
+        solution.plan(gpus, mixed_gpus)

@@ -4,7 +4,7 @@ import pytest
 
 import gnr
 from gnr.plan import ClassPlan
-from gnr.router_export import MOST_NAMES, find_format, priorities_of, router_plan, vllm_priorities
+from gnr.router_export import MOST_NAMES, find_format, priorities_of, vllm_priorities
 
 
 def ranked(*ranks: int | None) -> list[ClassPlan]:
@@ -36,7 +36,7 @@ def test_no_priority_is_that_of_requests_without_one() -> None:
 
 def test_priorities_do_not_depend_on_the_size_of_the_cluster() -> None:
     solution = gnr.solve(gnr.load("dolly-eight-class"))
-    small, large = (vllm_priorities(solution, gpus) for gpus in (1, 100_000))
+    small, large = (vllm_priorities(solution, solution.plan(gpus)) for gpus in (1, 100_000))
     assert small == large
 
 
@@ -50,19 +50,19 @@ def test_sentences_name_a_few_classes_and_count_the_rest() -> None:
     crowd = gnr.load("two-class").model_copy(
         update={"classes": (classes[0].model_copy(update={"arrival_rate": 5.0}), *poor)}
     )
-    document = vllm_priorities(gnr.solve(crowd), 10)
+    solution = gnr.solve(crowd)
+    document = vllm_priorities(solution, solution.plan(10))
     assert set(document.not_admitted) == {each.name for each in poor}
     assert "'poor-4' and 2 more before the engine" in document.does_not_reproduce[0]
 
 
-def test_no_plan_no_export() -> None:
+def test_no_plan_nothing_to_export() -> None:
     stuck = ["classes.0.patience_rate=0", "classes.0.arrival_rate=2"]
     infeasible = gnr.solve(gnr.load("two-class", stuck))
-    for make in (router_plan, vllm_priorities):
-        with pytest.raises(ValueError, match="infeasible"):
-            make(infeasible, 10)
-        with pytest.raises(gnr.InputError, match="integer from 1 to"):
-            make(gnr.solve(gnr.load("two-class")), 0)
+    with pytest.raises(ValueError, match="infeasible"):
+        infeasible.plan(10)
+    with pytest.raises(gnr.InputError, match="integer from 1 to"):
+        gnr.solve(gnr.load("two-class")).plan(0)
 
 
 def test_unknown_format_without_a_near_miss_names_all() -> None:

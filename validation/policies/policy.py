@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from gnr.errors import InputError, Problem
 from gnr.plan import Plan
 from gnr.validation.policies.gates import GateIndex
-from gnr.validation.policies.layouts import Layout
+from gnr.validation.policies.layouts import Layout, whole_cluster
 from gnr.validation.policies.routers import Router
 
 
@@ -58,6 +58,11 @@ class Policy:
     decodes_first: bool = False
     finite_plan: bool = False
     pooled: bool = False
+
+    @property
+    def partitioned(self) -> bool:
+        """Whether it keeps a group of GPUs that may prefill, M of n."""
+        return self.layout is not whole_cluster
 
     def check(self, plan: Plan) -> None:
         """Raise `InputError` unless the policy can follow `plan`."""

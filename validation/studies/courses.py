@@ -81,10 +81,12 @@ class Courses:
     courses: tuple[Course, ...]
 
 
-def courses(instance: Instance, *, policy: str, gpus: int, setting: Setting) -> Courses:
+def courses(
+    instance: Instance, *, policy: str, gpus: int, setting: Setting, mixed_gpus: int | None = None
+) -> Courses:
     """Return how a cluster comes through a surge and a drain, from the fluid at rest."""
     chosen = find_policy(policy)
-    plan = policy_plan(planning_optimum(instance, chosen), chosen, gpus)
+    plan = policy_plan(planning_optimum(instance, chosen), chosen, gpus, mixed_gpus)
     names = [each.name for each in instance.classes]
     chain = compile_chain(build_network(rates_of(instance), names), plan, chosen)
     digest = instance.sha256()

@@ -1,6 +1,6 @@
 """The optima that a simulation is planned by and held against."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -134,16 +134,33 @@ def planning_optimum(instance: Instance, policy: Policy) -> Solution:
     return found
 
 
-def policy_plan(solution: Solution, policy: Policy, gpus: int) -> Plan:
+def policy_plan(
+    solution: Solution, policy: Policy, gpus: int, mixed_gpus: int | None = None
+) -> Plan:
     """Return the plan that `policy` makes for that many GPUs from its optimum.
 
     A policy that plans for n GPUs chooses the size of its groups; under promises, which bear on
-    them, it rounds as all others do.
+    them, it rounds as all others do. With `mixed_gpus` none chooses.
+
+    Raises
+    ------
+    InputError
+        If nobody is served with `mixed_gpus`, or the policy has no partition.
     """
-    plan = solution.plan(gpus)
-    if not policy.finite_plan or plan.promises:
+    if mixed_gpus is not None and not policy.partitioned:
+        raise InputError([no_partition([policy])])
+    plan = solution.plan(gpus, mixed_gpus)
+    if mixed_gpus is not None or not policy.finite_plan or plan.promises:
         return plan
     return best_partition(rates_of(solution.instance), plan)
+
+
+def no_partition(policies: Sequence[Policy]) -> Problem:
+    """Return that these policies keep no group whose size could be chosen."""
+    names = ", ".join(each.name for each in policies)
+    message = f"sets the size of a group of GPUs that prefill; there is none under {names}"
+    remedy = "leave it out, or take a policy with a partition, as gate-and-route"
+    return Problem("mixed-gpus-policy", "--mixed-gpus", "", message, remedy)
 
 
 def _queues(solution: Solution) -> bool:

@@ -4,11 +4,11 @@ import numpy as np
 
 from gnr.errors import NoOptimumError
 from gnr.instance import Instance
+from gnr.plan import Plan
 from gnr.rates import rates_of
 from gnr.validation.per_gpu.layout import Rules
 from gnr.validation.per_gpu.lengths import read_law
 from gnr.validation.per_gpu.rules import make_rules
-from gnr.validation.policies.layouts import whole_cluster
 from gnr.validation.policies.policy import Policy
 from gnr.validation.studies.optima import planning_optimum, policy_plan
 from gnr.validation.studies.trace_classes import ClassedTrace
@@ -24,11 +24,13 @@ Replanned = tuple[float, Rules]
 
 def follows_a_plan(policy: Policy) -> bool:
     """Return whether a policy looks at the plan at all."""
-    return policy.gate is not None or policy.layout is not whole_cluster
+    return policy.gate is not None or policy.partitioned
 
 
-def rules_for(instance: Instance, policy: Policy, gpus: int) -> Rules:
-    """Return the rules of a policy on n GPUs by its own plan for an instance.
+def own_plan(instance: Instance, policy: Policy, gpus: int, mixed_gpus: int | None = None) -> Plan:
+    """Return a policy's own plan for n GPUs of an instance, `mixed_gpus` of which may prefill.
+
+    A policy without a partition takes no notice of `mixed_gpus`.
 
     Raises
     ------
@@ -37,27 +39,39 @@ def rules_for(instance: Instance, policy: Policy, gpus: int) -> Rules:
     NoOptimumError
         If there is no plan.
     """
-    plan = policy_plan(planning_optimum(instance, policy), policy, gpus)
+    group = mixed_gpus if policy.partitioned else None
+    plan = policy_plan(planning_optimum(instance, policy), policy, gpus, group)
     policy.check(plan)
+    return plan
+
+
+def rules_of(instance: Instance, policy: Policy, plan: Plan) -> Rules:
+    """Return the rules of a policy that follows a plan for an instance."""
     lengths = read_law("exponential", instance)  # no length is drawn in a replay
     return make_rules(rates_of(instance), plan, policy, lengths)
 
 
 def replanned(
-    classes: ClassedTrace, planned: Instance, policy: Policy, gpus: int, every: float
+    classes: ClassedTrace,
+    planned: Instance,
+    policy: Policy,
+    gpus: int,
+    every: float,
+    mixed_gpus: int | None = None,
 ) -> list[Replanned]:
     """Return when new rules come into force, and which, in the course of a trace.
 
     Every so many seconds a plan is made for the requests that came since the last one, with their
     lengths, and a little of what the first plan was made for, `planned`. Where there is no plan for
-    them, the former is followed on.
+    them, the former is followed on. With `mixed_gpus` all plans have that group.
     """
     ends = np.arange(1, int(np.ceil(classes.trace.span / every))) * every
     found = []
     for end in ends:
         try:
             recent = _recent(classes, planned, gpus, float(end) - every, float(end))
-            found.append((float(end), rules_for(recent, policy, gpus)))
+            plan = own_plan(recent, policy, gpus, mixed_gpus)
+            found.append((float(end), rules_of(recent, policy, plan)))
         except NoOptimumError:
             continue
     return found

@@ -23,6 +23,8 @@ class Cluster:
     measured
         Smallest and largest batch that the law was measured at, as in
         `gnr.calibration_result.Calibration.measured`; empty if that is not known.
+    mixed_gpus
+        M, GPUs that may prefill under every policy with a partition; None: as its plan says.
     """
 
     gpus: int
@@ -30,3 +32,4 @@ class Cluster:
     law_source: str = "the iteration time of the instance, by (P1)"
     kv_tokens: float | None = None
     measured: Mapping[str, tuple[float, float]] | None = None
+    mixed_gpus: int | None = None

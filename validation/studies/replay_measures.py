@@ -36,12 +36,16 @@ FATES = {
 
 @dataclass(frozen=True)
 class Run:
-    """One replay: every request, the cluster over time, what was counted, how many plans."""
+    """One replay: every request, the cluster over time, what was counted, how many plans.
+
+    `prefill_gpus` may prefill by the first of them.
+    """
 
     requests: Log
     series: Series
     totals: Totals
     plans: int
+    prefill_gpus: int
 
 
 Runs = Sequence[tuple[Policy, float | None, list[Run]]]
@@ -136,6 +140,7 @@ def _result(
     return ReplayedPolicy(
         policy=policy.name,
         replanned_every_s=every,
+        mixed_gpus=found[0].prefill_gpus if policy.partitioned else None,
         plans=float(np.mean([run.plans for run in found])),
         revenue_rate=repeated(revenue),
         share_of_optimum=repeated(revenue / optimum if optimum > 0 else np.zeros(len(revenue))),

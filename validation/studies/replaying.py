@@ -1,7 +1,7 @@
 """Replay a request log on n GPUs under policies, against the optimum at its averages."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -13,6 +13,7 @@ import numpy as np
 from gnr.batch_law import BatchLaw, law_of
 from gnr.errors import InputError, Problem
 from gnr.instance import Instance
+from gnr.plan import Plan
 from gnr.provenance import record
 from gnr.replay_result import Replay
 from gnr.request_trace import RequestTrace
@@ -24,8 +25,14 @@ from gnr.validation.per_gpu.replay_engine import ReplayEngine
 from gnr.validation.per_gpu.replay_layout import Trace
 from gnr.validation.policies import find_policy
 from gnr.validation.policies.policy import Policy
-from gnr.validation.studies.optima import target_optimum
-from gnr.validation.studies.replanning import Replanned, follows_a_plan, replanned, rules_for
+from gnr.validation.studies.optima import no_partition, target_optimum
+from gnr.validation.studies.replanning import (
+    Replanned,
+    follows_a_plan,
+    own_plan,
+    replanned,
+    rules_of,
+)
 from gnr.validation.studies.replay_cluster import Cluster
 from gnr.validation.studies.replay_measures import Run, policy_results
 from gnr.validation.studies.replay_warnings import warnings_of
@@ -112,8 +119,8 @@ def replay(
         If there is no optimum to compare with.
     """
     started = time.perf_counter()
-    _check(cluster, speed, load, replan, plan_for, interval, replications)
     known = [find_policy(name) for name in dict.fromkeys(policies)]
+    _check(cluster, known, speed, load, replan, plan_for, interval, replications)
     classes = classed(instance, trace, cluster.gpus)
     if load is not None:
         speed = load / classes.load
@@ -129,19 +136,19 @@ def replay(
         interval=interval or max(classes.trace.span / POINTS, 1e-3),
         seeds=lane_seeds(trace.digest, cluster.gpus, seed, replications),
     )
-    first = [(each, study.rules(each)) for each in known]  # everything checked before any is run
+    first = [(each, study.plan(each)) for each in known]  # everything checked before any is run
     runs: list[tuple[Policy, float | None, list[Run]]] = []
     complete = True
     jobs = [
-        (policy, rules, every)
-        for policy, rules in first
+        (policy, plan, every)
+        for policy, plan in first
         for every in dict.fromkeys((None, replan))
         if every is None or follows_a_plan(policy)
     ]
     try:
-        for done, (policy, rules, every) in enumerate(jobs):
+        for done, (policy, plan, every) in enumerate(jobs):
             told = partial(_further, progress, done * replications * len(trace))
-            found = study.runs(policy, rules, every, told)
+            found = study.runs(policy, plan, every, told)
             runs.append((policy, every, found))
     except KeyboardInterrupt:
         if not runs:
@@ -167,12 +174,21 @@ def replay(
         seed=seed,
         policies=policy_results(runs, classes, target, cluster.gpus),
         complete=complete,
-        warnings=tuple(warnings_of(instance, classes, cluster, study.law, runs)),
+        warnings=(
+            *_other_groups(cluster, first),
+            *warnings_of(instance, classes, cluster, study.law, runs),
+        ),
         provenance=record(
             instance.sha256(),
             started,
             {"policies": [each.name for each in known], "gpus": cluster.gpus, "speed": speed}
-            | {"load": load, "replan": replan, "plan_for": plan_for, "kv_tokens": cluster.kv_tokens}
+            | {
+                "mixed_gpus": cluster.mixed_gpus,
+                "load": load,
+                "replan": replan,
+                "plan_for": plan_for,
+                "kv_tokens": cluster.kv_tokens,
+            }
             | dict(options or {}),
             seed=seed,
         ),
@@ -194,17 +210,20 @@ class _Study:
     interval: float
     seeds: Seeds
 
-    def rules(self, policy: Policy) -> Rules:
-        """Return the rules that a replay begins with."""
-        return rules_for(self.planned, policy, self.cluster.gpus)
+    def plan(self, policy: Policy) -> Plan:
+        """Return the plan that a replay begins with."""
+        return own_plan(self.planned, policy, self.cluster.gpus, self.cluster.mixed_gpus)
 
     def runs(
-        self, policy: Policy, rules: Rules, every: float | None, progress: Callable[[float], None]
+        self, policy: Policy, plan: Plan, every: float | None, progress: Callable[[float], None]
     ) -> list[Run]:
         """Return the replays of one policy, as many side by side as there are cores."""
+        rules, cluster = rules_of(self.planned, policy, plan), self.cluster
         later: list[Replanned] = []
         if every is not None:
-            later = replanned(self.classes, self.planned, policy, self.cluster.gpus, every)
+            later = replanned(
+                self.classes, self.planned, policy, cluster.gpus, every, cluster.mixed_gpus
+            )
         stopped = Event()
         ended = np.zeros(self.seeds.shape[1])
 
@@ -250,7 +269,16 @@ class _Study:
             engine.advance(moment, report)
             engine.replace_rules(fresh)
         engine.advance(np.inf, report)
-        return Run(engine.requests(), engine.series(), engine.totals(), 1 + len(later))
+        return Run(
+            engine.requests(), engine.series(), engine.totals(), 1 + len(later), rules.prefill_gpus
+        )
+
+
+def _other_groups(cluster: Cluster, plans: Sequence[tuple[Policy, Plan]]) -> Iterator[str]:
+    """Yield where the group that was asked for does not fit the plan."""
+    if cluster.mixed_gpus is not None:
+        for policy, plan in plans:
+            yield from (f"{policy.name}: {text}" for text in plan.warnings if policy.partitioned)
 
 
 def _further(progress: Callable[[float], None], before: float, done: float) -> None:
@@ -286,6 +314,7 @@ def _check_pieces(span: float, replan: float | None, interval: float | None) -> 
 
 def _check(
     cluster: Cluster,
+    policies: Sequence[Policy],
     speed: float | None,
     load: float | None,
     replan: float | None,
@@ -294,8 +323,14 @@ def _check(
     replications: int,
 ) -> None:
     """Raise `InputError` with every option out of range."""
+    group = cluster.mixed_gpus
     wrong = [
         (not 1 <= cluster.gpus <= MOST_GPUS, "--gpus", f"be from 1 to {MOST_GPUS:,}"),
+        (
+            group is not None and not 1 <= group <= cluster.gpus,
+            "--mixed-gpus",
+            f"be from 1 to {cluster.gpus:,} (--gpus), got {group}",
+        ),
         (speed is not None and not 0 < speed < np.inf, "--speed", "be above 0"),
         (
             load is not None and not 0 < load <= MOST_LOAD,
@@ -318,5 +353,7 @@ def _check(
         for bad, option, rule in wrong
         if bad
     ]
+    if group is not None and not any(each.partitioned for each in policies):
+        problems.append(no_partition(policies))
     if problems:
         raise InputError(problems)

@@ -38,7 +38,6 @@ from gnr.validation.per_gpu.latencies import latencies
 from gnr.validation.per_gpu.lengths import read_law
 from gnr.validation.per_gpu.records import Recorder, recording
 from gnr.validation.policies import default_policy, find_policy
-from gnr.validation.policies.layouts import whole_cluster
 from gnr.validation.replications import (
     Windows,
     default_horizon,
@@ -178,8 +177,10 @@ class Study:
         """Return the fidelity at which a cluster of that size is simulated."""
         return self.setting.fidelity_for(find_policy(self.policy), gpus)
 
-    def plan(self, gpus: int) -> Plan:
-        """Return the policy's own plan for that many GPUs."""
+    def plan(self, gpus: int, mixed_gpus: int | None = None) -> Plan:
+        """Return the policy's own plan for that many GPUs, `mixed_gpus` of which may prefill."""
+        if mixed_gpus is not None:
+            return policy_plan(self.planned, find_policy(self.policy), gpus, mixed_gpus)
         if gpus not in self._plans:
             self._plans[gpus] = policy_plan(self.planned, find_policy(self.policy), gpus)
         return self._plans[gpus]
@@ -345,7 +346,7 @@ class Study:
             events_per_second=windows.events / windows.wall_time_s,
             warnings=(
                 *warnings_for(self.instance),
-                *(() if find_policy(self.policy).layout is whole_cluster else plan.warnings),
+                *(plan.warnings if find_policy(self.policy).partitioned else ()),
                 *_warnings(self.instance, check, precision, windows),
             ),
             provenance=record(

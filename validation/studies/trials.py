@@ -17,7 +17,6 @@ from gnr.validation.fluid import slowest_time_constant
 from gnr.validation.measures import Measures, measure
 from gnr.validation.per_gpu.engine import PerGpuLanes
 from gnr.validation.per_gpu.latencies import EDGES, TIMES, quantile
-from gnr.validation.policies.layouts import whole_cluster
 from gnr.validation.policies.policy import Policy
 from gnr.validation.replications import (
     HORIZON_CONSTANTS,
@@ -113,7 +112,7 @@ class Task:
     @property
     def partitioned(self) -> bool:
         """Whether the policy keeps a group of GPUs that may prefill."""
-        return self.policy.layout is not whole_cluster
+        return self.policy.partitioned
 
     @property
     def total_rate(self) -> float:
