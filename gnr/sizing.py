@@ -227,6 +227,9 @@ class Sizing(BaseModel):
     """By policy."""
     best: str | None
     """The policy with the fewest GPUs; null if none was found."""
+    next_commands: tuple[str, ...] = ()
+    """What to type next for the best one: `gnr replay` and `gnr export` of that cluster, with LOG
+    in the place of a log; empty unless made by `gnr size`."""
     complete: bool
     """False if interrupted: policies are then missing."""
     warnings: tuple[str, ...]

@@ -1,5 +1,6 @@
 """The terminal summary of `gnr size`."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,6 +17,9 @@ MOST_CLASSES = 12
 NOTHING = 1e-9
 """Share of a mean below which a half-width is rounding."""
 
+LONGEST_LINE = 76
+"""Signs in a line of a command: more would be folded where a shell does not expect it."""
+
 MILLISECONDS = 0.2
 """Times shorter than this, s, are told in ms."""
 
@@ -30,6 +34,7 @@ def summarize_sizing(found: Sizing) -> Any:
         _policy_table(found),
         *tables,
         Text(_foot(found)),
+        *_next_parts(found),
     )
 
 
@@ -197,3 +202,24 @@ def _foot(found: Sizing) -> str:
     if not found.complete:
         lines.append("Interrupted: only the policies that were done are shown.")
     return "\n".join(lines)
+
+
+def _next_parts(found: Sizing) -> list[Text]:
+    """Return the commands that replay and export the cluster, as they can be pasted."""
+    if not found.next_commands:
+        return []
+    total = sum(each.requests_per_second for each in found.demanded)
+    head = f"Next, with a log that brings {total:,.6g} requests/s, or --speed so that it does:"
+    return [Text(line) for line in (head, *(_folded(each) for each in found.next_commands))]
+
+
+def _folded(command: str) -> str:
+    """Return a command in lines that a shell takes as one; an option stays with its value."""
+    first, *options = re.split(r" (?=--)", command)
+    lines = [first]
+    for each in options:
+        if len(lines[-1]) + 1 + len(each) > LONGEST_LINE:
+            lines.append(f"    {each}")
+        else:
+            lines[-1] += f" {each}"
+    return "  " + " \\\n  ".join(lines)

@@ -81,6 +81,7 @@ def size(
     loaded = load_all(instances, set_ or [])
     if out is not None:
         prepare_folder(out, loaded)
+    from gnr.cli.next_commands import next_commands
     from gnr.latency_promise import read_promises
     from gnr.measure.uncertain_inputs import read_uncertain_inputs
 
@@ -109,6 +110,15 @@ def size(
                     options=options,
                 )
             )
+        commands = next_commands(
+            results[-1],
+            source,
+            instance,
+            set_ or [],
+            law=calibration,
+            speed=1.0 if demand is None else scale,
+        )
+        results[-1] = results[-1].model_copy(update={"next_commands": commands})
         if out is not None:
             _write(results[-1], out)
         if not results[-1].complete:

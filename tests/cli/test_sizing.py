@@ -1,6 +1,7 @@
 """``gnr size`` as a user runs it: the answer, its JSON, its files, and bad input."""
 
 import json
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -133,3 +134,46 @@ def test_a_demand_for_other_classes_is_refused(folder: Path, gnr: Callable[..., 
     assert run.code == 2
     assert "demand.csv" in run.err
     assert "only" in run.err
+
+
+def test_the_next_commands_are_about_the_cluster_that_was_found(
+    folder: Path, gnr: Callable[..., Run]
+) -> None:
+    """Pasted from the summary, they plan, replay and export that size and split, and no other."""
+    promises = ("--policies", "disaggregated", "--scale", "0.2", "--promise", "p95_ttft=4s")
+    run = gnr(*sized(folder, *promises, "--out", str(folder)))
+    document = json.loads((folder / "one-station.size.json").read_text())
+    found = document["policies"][0]
+    shown = run.out.replace(" \\\n", " ")
+    for command in document["next_commands"]:
+        assert command in " ".join(shown.split())
+    replay, export = (shlex.split(each)[1:] for each in document["next_commands"])
+    exported = json.loads(gnr(*export).out)
+    assert (exported["gpus"], exported["mixed_gpus"]) == (found["gpus"], found["prefill_gpus"])
+    assert exported["disaggregated"]
+    prefills = sum(each["gate_target"] for each in exported["classes"])
+    assert prefills == pytest.approx(4.0, rel=1e-4), "4 requests/s with prefills of 1 s"
+    log = folder / "log.csv"
+    rows = "".join(f"{0.25 * k},1000,1\n" for k in range(40))
+    log.write_text("arrival,prompt,output\n" + rows)
+    replayed = gnr(*(str(log) if each == "LOG" else each for each in replay), "--json")
+    (policy,) = json.loads(replayed.out)["policies"]
+    assert json.loads(replayed.out)["gpus"] == found["gpus"]
+    assert json.loads(replayed.out)["speed"] == 0.2
+    assert (policy["policy"], policy["mixed_gpus"]) == ("disaggregated", found["prefill_gpus"])
+
+
+def test_without_groups_the_ranking_is_what_is_exported(
+    folder: Path, gnr: Callable[..., Run]
+) -> None:
+    """And what was changed stays changed; promises are kept by the size and leave the plan."""
+    changed = ("gpu.batch_slots=32", 'slis=[{kind="abandonment_fraction", at_most=0.03}]')
+    sets = [part for each in changed for part in ("--set", each)]
+    run = gnr(*sized(folder, "--policies", "fcfs-immediate", *sets, "--json"))
+    replay, export = (shlex.split(each) for each in json.loads(run.out)["next_commands"])
+    assert "--mixed-gpus" not in replay + export
+    assert export[export.index("--format") + 1] == "vllm-priority"
+    for command in (replay, export):
+        assert [each for each in command if each in changed] == list(changed)
+        assert "slis=[]" in command
+    assert gnr(*export[1:]).code == 0
