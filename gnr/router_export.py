@@ -158,8 +158,9 @@ class RouterPlan(BaseModel):
     @property
     def headline(self) -> str:
         """What this document is, in one line."""
+        role = "that only prefill" if self.disaggregated else "mixed"
         return (
-            f"{self.instance}: the plan for a router of {self.gpus} GPUs, {self.mixed_gpus} mixed "
+            f"{self.instance}: the plan for a router of {self.gpus} GPUs, {self.mixed_gpus} {role} "
             f"and {self.solo_gpus} solo; `rules` tells how to use it"
         )
 

@@ -211,10 +211,10 @@ def test_the_group_that_was_asked_for_is_exported_and_is_not_the_plans(
     assert (document["mixed_decode_slots"], document["solo_decode_slots"]) == (0, 4 * 16)
     assert document["disaggregated"]
     assert document["provenance"]["options"]["mixed_gpus"] == 3
-    assert (
-        "3 of 7 GPUs prefill, as asked for; the plan's own group has 2" in document["warnings"][0]
-    )
-    assert document["warnings"][0] in err
+    told = document["warnings"][0]
+    assert "3 of 7 GPUs prefill, as asked for; the plan's own group has 2" in told
+    assert told in err
+    assert "7 GPUs, 3 that only prefill and 4 solo" in err
     jsonschema.validate(document, read_schema("export"))
     solved = json.loads(gnr(capsys, "solve", "two-class", *asked, "--json")[1])["plan"]
     for key in set(document) & set(solved) - {"classes", "warnings"}:
