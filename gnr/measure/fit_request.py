@@ -93,7 +93,10 @@ class FitRequest:
         """Return what to say where the log has no rate and none can be made up."""
         if self.rate is not None or self.load is not None:
             return None
-        ways = "say --rate R (requests/s in all), or --load F"
+        ways = (
+            "say --column arrival=HEADER[:UNIT]; of a log without times say --rate R (requests/s "
+            "in all) or --load F"
+        )
         return InputError([Problem("no-rate", str(path), "", why, ways)])
 
 

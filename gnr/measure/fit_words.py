@@ -117,6 +117,11 @@ def warnings_of(
             yield "so it is not told what a prefix cache would save: that depends on the order"
     if parts < FEWEST_BLOCKS:
         yield f"too few requests for intervals: {read.requests:,}"
+    if read.span_s is None:
+        yield (
+            "no arrival times were read, so that nothing is told of bursts and drift: if the log "
+            "has them, say --column arrival=HEADER[:UNIT]"
+        )
     if arrivals is not None:
         yield from _of_arrivals(arrivals)
     if prefixes is not None:

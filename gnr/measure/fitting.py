@@ -137,8 +137,10 @@ def fit(
     head = read_head(path)
     conditions = read_conditions(where)
     requests = open_log(head, columns, conditions, block_tokens)
-    if not requests.has_times and (error := asked.without_rate(path, "has no arrival times")):
-        raise error
+    if not requests.has_times:
+        message = f"no column is known to tell arrival; the table has {', '.join(head.names)}"
+        if error := asked.without_rate(path, message):
+            raise error
     if prefix_caching and not (requests.has_cached or requests.has_blocks):
         raise _no_prefixes(path)
     size = path.stat().st_size

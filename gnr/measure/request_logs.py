@@ -34,7 +34,7 @@ def quantities(block_tokens: float) -> tuple[Quantity, ...]:
         Quantity(
             "arrival",
             ("queued_ts", "arrival", "arrived_at", "arrival_time", "timestamp", "request_time",
-             "arrival_timestamp", "time", "created"),
+             "arrival_timestamp", "time", "created", "created_at", "start_time", "datetime", "ts"),
             SECONDS, required=False,
         ),
         Quantity(

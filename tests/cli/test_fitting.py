@@ -175,6 +175,28 @@ def test_bad_options_are_told(
     assert told in capsys.readouterr().err
 
 
+def test_a_time_column_that_is_not_known_is_asked_for_first(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Who is told to give a rate throws the times away."""
+    log = log_of(tmp_path, "seen,ContextTokens,GeneratedTokens\n" + GOOD)
+    assert run(["fit", log]) == 2
+    told = " ".join(capsys.readouterr().err.split())
+    assert "the table has seen, ContextTokens, GeneratedTokens" in told
+    assert told.index("--column arrival=HEADER") < told.index("--rate R")
+    assert run(["fit", log, "--rate", "3"]) == 0
+    assert "no arrival times were read" in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize("header", ["ts", "created_at", "start_time", "datetime", "time"])
+def test_usual_headers_of_times_are_known(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], header: str
+) -> None:
+    log = log_of(tmp_path, f"{header},ContextTokens,GeneratedTokens\n" + GOOD)
+    assert run(["fit", log]) == 0
+    assert f"arrival from {header}" in " ".join(capsys.readouterr().out.split())
+
+
 def test_a_log_without_times_asks_for_a_rate(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
