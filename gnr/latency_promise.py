@@ -10,7 +10,7 @@ from gnr.errors import InputError, Problem
 from gnr.instance import Instance, Sli
 from gnr.slis import INDICATORS
 
-PERCENTILES = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
+PERCENTILES = {"p50": 0.50, "p90": 0.90, "p95": 0.95, "p99": 0.99}
 
 LATENCIES = {
     "ttft": "time to the first token",
@@ -26,6 +26,9 @@ OPTION = "--promise"
 UNITS = {"ms": 1e-3, "s": 1.0, "%": 1e-2}
 """What may follow a number, and what it is worth."""
 
+LONGEST = {"tpot": 1.0, "ttft": 60.0}
+"""Times above which a bound without a unit is taken for one in ms, s."""
+
 
 class LatencyPromise(BaseModel):
     """A bound on a percentile of a latency, over the requests that come so far."""
@@ -34,7 +37,7 @@ class LatencyPromise(BaseModel):
 
     latency: Literal["ttft", "tpot", "end_to_end"]
     """What is timed: to the first token, per output token, to the last token."""
-    percentile: Literal["p50", "p95", "p99"]
+    percentile: Literal["p50", "p90", "p95", "p99"]
     """Which requests may take longer: all but that share of them."""
     at_most: float = Field(gt=0)
     """The bound, s."""
@@ -98,6 +101,7 @@ def _read(text: str, names: Sequence[str]) -> LatencyPromise | Sli:
     if kind not in KINDS and kind not in INDICATORS:
         raise InputError([_unknown(f"{text!r}: no promise {kind!r}", kind, (*KINDS, *INDICATORS))])
     bound = _bound(text, number.strip())
+    _refuse_doubtful_unit(text, kind, number.strip())
     about = {"class": owner} if colon else {}
     if kind in KINDS:
         percentile, _, latency = kind.partition("_")
@@ -129,6 +133,14 @@ def _bound(text: str, number: str) -> float:
         remedy = "write a number, with s, ms or % behind it if you like: p99_ttft=500ms"
         raise InputError([_problem(f"{text!r}: no bound {number!r}", remedy)])
     return value
+
+
+def _refuse_doubtful_unit(text: str, kind: str, number: str) -> None:
+    """Raise `InputError` where a time has no unit and is so long that ms may be meant."""
+    longest = LONGEST.get(kind.rpartition("_")[2], float("inf"))
+    if not number.endswith(tuple(UNITS)) and float(number) > longest:
+        message = f"{text!r}: ms or s? A {kind} of {number} s would be long"
+        raise InputError([_problem(message, f"write {number}ms or {number}s")])
 
 
 def _unknown(message: str, found: str, known: Sequence[str]) -> Problem:

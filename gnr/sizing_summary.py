@@ -193,7 +193,7 @@ def _foot(found: Sizing) -> str:
             lines.append(
                 f"{each.policy}: {near.name} was broken by every cluster up to {largest:,} GPUs; "
                 f"such a one could promise {sign} {_amount(near.keepable, near.unit)} "
-                f"(--promise {near.name}={near.keepable:g})."
+                f"(--promise {near.name}={near.keepable:g}{'s' * (near.unit == 's')})."
             )
     lines.append(
         "Decodes of a GPU's worth fill its batch. The fluid limit is the fewest GPUs of any such "

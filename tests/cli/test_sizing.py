@@ -95,13 +95,14 @@ def test_a_promise_that_no_cluster_keeps_is_an_honest_negative(
     text = " ".join(run.out.split())
     assert "No cluster that was tried keeps its promises" in text
     assert "p95_ttft was broken by every cluster up to" in text
-    assert "(--promise p95_ttft=3.2)" in text
+    assert "(--promise p95_ttft=3.2s)" in text
 
 
 @pytest.mark.parametrize(
     ("more", "message"),
     [
         (["--promise", "p99_tfft=1"], "p99_ttft?"),
+        (["--promise", "p99_tpot=30"], "write 30ms or 30s"),
         (["--promise", "abandonment_fraction=0"], "abandonment_fraction=0.1%"),
         (["--scale", "1e6"], "--scale 0.01"),
         (["--scale", "0"], "--scale"),

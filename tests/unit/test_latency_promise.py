@@ -15,6 +15,9 @@ INSTANCE = gnr.load("two-class")
     [
         ("p99_ttft=500ms", "p99_ttft", 0.5),
         ("p50_end_to_end=20", "p50_end_to_end", 20.0),
+        ("p90_end_to_end=120", "p90_end_to_end", 120.0),
+        ("p99_tpot=30s", "p99_tpot", 30.0),
+        ("p90_ttft=60", "p90_ttft", 60.0),
         ("p95_tpot:decode-heavy=0.03s", "p95_tpot:decode-heavy", 0.03),
         (" p95_tpot : decode-heavy = 30 ms", "p95_tpot:decode-heavy", 0.03),
     ],
@@ -43,7 +46,11 @@ def test_the_share_that_may_take_longer() -> None:
     [
         ("p99_ttft", "has no bound", "KIND=BOUND"),
         ("p99_tfft=1", "no promise 'p99_tfft'", "p99_ttft?"),
-        ("p90_ttft=1", "no promise 'p90_ttft'", "p99_ttft"),
+        ("p90_tfft=1", "no promise 'p90_tfft'", "p90_ttft?"),
+        ("p99_tpot=30", "ms or s?", "write 30ms or 30s"),
+        ("p99_ttft=500", "ms or s?", "write 500ms or 500s"),
+        ("mean_tpot=30", "ms or s?", "write 30ms or 30s"),
+        ("mean_ttft:decode-heavy=200", "ms or s?", "write 200ms or 200s"),
         ("p99_ttft:decode=1", "no class 'decode'", "decode-heavy?"),
         ("p99_ttft=fast", "no bound 'fast'", "write a number"),
         ("p99_ttft=0", "no bound '0'", "write a number"),
@@ -65,6 +72,6 @@ def test_what_cannot_be_read_is_told_with_a_remedy(text: str, message: str, reme
 
 def test_all_faults_are_told_at_once_and_doubles_too() -> None:
     with pytest.raises(InputError) as caught:
-        read_promises(["p99_ttft=x", "p1_ttft=1", "p99_tpot=1", "p99_tpot=2"], INSTANCE)
+        read_promises(["p99_ttft=x", "p1_ttft=1", "p99_tpot=1", "p99_tpot=0.5"], INSTANCE)
     assert len(caught.value.problems) == 3
     assert "p99_tpot is promised twice" in str(caught.value.problems[-1])
