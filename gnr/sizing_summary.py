@@ -8,6 +8,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from gnr.latency_promise import PERCENTILES
 from gnr.sizing import KeptPromise, SizedPolicy, Sizing
 from gnr.summary_table import table
 
@@ -19,6 +20,12 @@ NOTHING = 1e-9
 
 LONGEST_LINE = 76
 """Signs in a line of a command: more would be folded where a shell does not expect it."""
+
+BIN = 1 / 32
+"""Largest relative width of the bins that percentiles are read off."""
+
+TOGETHER = "all do both"
+"""What is said where every GPU may prefill and decode."""
 
 MILLISECONDS = 0.2
 """Times shorter than this, s, are told in ms."""
@@ -70,7 +77,7 @@ def _answer(found: Sizing) -> str:
     if choice is None:
         return "No cluster that was tried keeps its promises under any of these policies."
     split = _split(choice)
-    group = f": {split} prefilling and decoding" if choice.prefill_gpus is not None else ""
+    group = f": {split}" + " prefilling and decoding" * (split != TOGETHER)
     physical = ""
     if found.replica_gpus > 1:
         physical = f" ({choice.physical_gpus:,} GPUs, {found.replica_gpus} a replica)"
@@ -81,8 +88,15 @@ def _answer(found: Sizing) -> str:
         )
     return (
         f"{_gpus(choice)}{physical} under {choice.policy}{group}. They keep all promises with "
-        f"95% confidence.\n{_fewer(choice)}"
+        f"95% confidence.\nThat is for Poisson arrivals at a steady rate and {_law(found)}: replay "
+        f"your log before you buy.\n{_fewer(choice)}"
     )
+
+
+def _law(found: Sizing) -> str:
+    if found.lengths.endswith(".csv"):
+        return f"lengths of {found.lengths}"
+    return f"{found.lengths} lengths"
 
 
 def _gpus(choice: SizedPolicy) -> str:
@@ -93,18 +107,19 @@ def _fewer(choice: SizedPolicy) -> str:
     smaller = choice.smaller
     if smaller is None:
         return ""
-    fewer = f"{smaller.gpus:,}, a twentieth fewer"
+    less = choice.gpus - smaller.gpus if choice.gpus is not None else 0
+    fewer = f"{smaller.gpus:,} ({'one' if less == 1 else f'{less:,}'} fewer)"
     if smaller.fails == "yes":
         sure = ", with 95% confidence" if smaller.clusters else ""
         return f"With {fewer}, a promise is broken ({smaller.reason}{sure})."
     if smaller.fails == "no":
         return f"So do {fewer}: the search stopped too early."
-    return f"Whether {fewer}, keep them too is undecided."
+    return f"Whether {fewer} keep them too is undecided."
 
 
 def _policy_table(found: Sizing) -> Table:
     priced = any(each.cost is not None for each in found.policies)
-    headers = ("policy", "GPUs", "prefill:decode", "fluid limit", "first guess", "5% fewer",
+    headers = ("policy", "GPUs", "prefill:decode", "fluid limit", "first guess", "with fewer",
                *(["cost/h", "per 1M tokens"] * priced))  # fmt: skip
     rows = table("what each policy needs", headers)
     for each in found.policies:
@@ -118,19 +133,24 @@ def _policy_table(found: Sizing) -> Table:
             _split(each),
             "–" if each.fluid is None else f"{each.fluid.gpus:,.1f}",
             f"{each.first_guess:,}",
-            "–"
-            if each.smaller is None
-            else {"yes": "fail", "no": "keep"}.get(each.smaller.fails, "undecided"),
+            _with_fewer(each),
             *(cells * priced),
         )
     return rows
 
 
+def _with_fewer(each: SizedPolicy) -> str:
+    if each.smaller is None:
+        return "–"
+    told = {"yes": "fail", "no": "keep"}.get(each.smaller.fails, "undecided")
+    return f"{each.smaller.gpus:,} {told}"
+
+
 def _split(each: SizedPolicy) -> str:
     if each.gpus is None:
         return "–"
-    if each.prefill_gpus is None:
-        return "together"
+    if each.prefill_gpus in (None, each.gpus):
+        return TOGETHER
     return f"{each.prefill_gpus:,}:{each.gpus - each.prefill_gpus:,}"
 
 
@@ -139,17 +159,21 @@ def _promise_table(choice: SizedPolicy) -> Table:
     rows = table(f"promises under {choice.policy}", headers)
     for each in () if choice.cluster is None else choice.cluster.promises:
         sign = "≤" if each.direction == "at_most" else "≥"
-        rows.add_row(each.name, f"{sign} {_amount(each.promised, each.unit)}", _measured(each),
-                      each.kept)  # fmt: skip
+        promised = f"{sign} {_amount(each.promised, each.unit)}"
+        rows.add_row(each.name, promised, measured_words(each), each.kept)
     return rows
 
 
-def _measured(each: KeptPromise) -> str:
+def measured_words(each: KeptPromise) -> str:
+    """Return a measured promise with its half-width; for a percentile no less than its bin."""
     if each.measured is None:
         return "–"
     mean, half = each.measured.mean, each.measured.half_width
-    half = half if half > NOTHING * abs(mean) else 0.0
-    return f"{_amount(mean, each.unit)} ±{_amount(half, each.unit, like=mean)}"
+    if half <= NOTHING * abs(mean):
+        binned = each.name.partition("_")[0] in PERCENTILES
+        return _amount(mean, each.unit) + f" ± below {BIN:.0%}" * binned
+    told = _amount(half, each.unit, like=mean)
+    return f"{_amount(mean, each.unit)} ±{'<0.01%' if told == '0.00%' else told}"
 
 
 def _amount(value: float, unit: str, like: float | None = None) -> str:
@@ -195,6 +219,11 @@ def _foot(found: Sizing) -> str:
                 f"such a one could promise {sign} {_amount(near.keepable, near.unit)} "
                 f"(--promise {near.name}={near.keepable:g}{'s' * (near.unit == 's')})."
             )
+    if any(each.nearest for each in found.policies):
+        lines.append(
+            f"Tails depend on the law of the lengths, here {_law(found)}: with the measured ones "
+            "(--lengths FILE) this may differ."
+        )
     lines.append(
         "Decodes of a GPU's worth fill its batch. The fluid limit is the fewest GPUs of any such "
         "policy by the linear program, without percentiles."

@@ -123,7 +123,7 @@ def warnings_of(
             "has them, say --column arrival=HEADER[:UNIT]"
         )
     if arrivals is not None:
-        yield from _of_arrivals(arrivals)
+        yield from arrival_warnings(arrivals)
     if prefixes is not None:
         yield from _of_prefixes(asked, prefixes)
     if base.slis:
@@ -131,7 +131,8 @@ def warnings_of(
     yield from warnings_for(base)
 
 
-def _of_arrivals(arrivals: Arrivals) -> Iterator[str]:
+def arrival_warnings(arrivals: Arrivals) -> Iterator[str]:
+    """Yield in which ways requests came otherwise than at a steady rate, as Poisson arrivals."""
     if arrivals.resolution_s > WINDOWS_S[0]:
         yield (
             f"time stamps are {arrivals.resolution_s:g} s apart: shorter windows and the gaps "

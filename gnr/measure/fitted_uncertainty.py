@@ -11,6 +11,7 @@ from gnr.demand import Demand
 from gnr.errors import InputError, Problem
 from gnr.fit_result import Banded, Fit, FittedClass
 from gnr.instance import Instance
+from gnr.measure.fit_words import arrival_warnings
 from gnr.measure.uncertain_documents import Reading, Told, beyond, read_document, reading_of
 from gnr.schema_errors import show, suggest
 from gnr.size_band import Quantity
@@ -96,11 +97,18 @@ def _rates(path: Path, found: Fit, demand: Demand) -> list[Told]:
             replace(
                 each,
                 share=_less(each.share, common),
-                warnings=_scaled(path, each, total, demand),
+                warnings=(*_scaled(path, each, total, demand), *_unsteady(path, found)),
             )
             for each in own
         ),
     ]
+
+
+def _unsteady(path: Path, found: Fit) -> tuple[str, ...]:
+    """Return how the log's arrivals differ from those that are sized for, as the fit found."""
+    if found.arrivals is None:
+        return ()
+    return tuple(f"{path}: {each}" for each in arrival_warnings(found.arrivals))
 
 
 def _common(rates: Sequence[Told], total: float | None) -> float:

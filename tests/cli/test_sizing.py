@@ -55,7 +55,10 @@ def test_the_answer_is_told_in_words(folder: Path, gnr: Callable[..., Run]) -> N
     assert run.code == 0
     assert "24 GPUs under fcfs-immediate" in run.out
     assert "keep all promises with 95% confidence" in " ".join(run.out.split())
-    assert "With 22, a twentieth fewer, a promise is broken" in run.out
+    assert "With 22 (2 fewer), a promise is broken" in run.out
+    told = " ".join(run.out.split())
+    assert "for Poisson arrivals at a steady rate and exponential lengths: replay your log" in told
+    assert "22 fail" in told
     assert "48" in run.out, "two an hour for each"
 
 
@@ -96,6 +99,7 @@ def test_a_promise_that_no_cluster_keeps_is_an_honest_negative(
     assert "No cluster that was tried keeps its promises" in text
     assert "p95_ttft was broken by every cluster up to" in text
     assert "(--promise p95_ttft=3.2s)" in text
+    assert "depend on the law of the lengths, here exponential lengths" in text
 
 
 @pytest.mark.parametrize(

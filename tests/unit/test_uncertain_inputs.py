@@ -242,6 +242,22 @@ def test_another_mix_than_that_of_the_log_is_warned_of(documents: Documents) -> 
     assert sum("of the demand" in text for text in warnings) == 2
 
 
+def test_bursts_and_drift_of_the_log_are_told_again(documents: Documents, tmp_path: Path) -> None:
+    """Who sizes for a log that comes in bursts is not to forget it on the way."""
+
+    def change(document: Any) -> None:
+        for each in document["arrivals"]["dispersion"]:
+            each["index"] = 30.0
+        document["arrivals"]["trend"] |= {"change": 0.5, "band": {"low": 0.4, "high": 0.6}}
+
+    file = changed(documents.fit_file, tmp_path, change)
+    found = read_uncertain_inputs(documents.instance, documents.demand, None, file, ())
+    told = {text for each in found for text in each.warnings}
+    assert len(told) == 2
+    assert any("come in bursts" in text for text in told)
+    assert any("drifts by +50%" in text for text in told)
+
+
 def test_a_line_that_does_not_reach_the_chunk_is_warned_of(
     documents: Documents, tmp_path: Path
 ) -> None:

@@ -129,7 +129,11 @@ def size(
         policies=tuple(found),
         best=None if best is None else best.policy,
         complete=complete,
-        warnings=(*warnings_for(instance), *warnings),
+        warnings=(
+            *warnings_for(instance),
+            *warnings,
+            *dict.fromkeys(text for each in inputs for text in each.warnings),
+        ),
         provenance=record(instance.sha256(), started, dict(options or {}), seed=seed),
     )
 
