@@ -310,6 +310,8 @@ class Fit(BaseModel):
     """Where this result comes from."""
     pictured: dict[str, Any] = Field(default={}, exclude=True, repr=False)
     """Arrays for the picture; not in the JSON document."""
+    lengths_csv: str | None = Field(default=None, exclude=True, repr=False)
+    """The file of lengths by class that ``--lengths`` takes; not in the JSON document."""
 
     def __repr__(self) -> str:
         """Return one line; `rich.print` shows the whole summary."""
@@ -335,10 +337,12 @@ class Fit(BaseModel):
         return "".join(["class,requests_per_second\n", *lines]) if lines else None
 
     def write(self, folder: Path) -> list[Path]:
-        """Write the JSON document, the instance and the demand file; return their paths."""
+        """Write the JSON document, the instance, lengths and demand files; return their paths."""
         folder.mkdir(parents=True, exist_ok=True)
         texts = {f"{self.name}.fit.json": self.to_json() + "\n"}
         texts[f"{self.name}.toml"] = to_toml(self.instance)
+        if self.lengths_csv is not None:
+            texts[f"{self.name}.lengths.csv"] = self.lengths_csv
         demand = self.demand_csv()
         if demand is not None:
             texts[f"{self.name}.demand.csv"] = demand

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from rich.console import Group
@@ -95,7 +96,7 @@ def _answer(found: Sizing) -> str:
 
 def _law(found: Sizing) -> str:
     if found.lengths.endswith(".csv"):
-        return f"lengths of {found.lengths}"
+        return f"the lengths of {Path(found.lengths).name}"
     return f"{found.lengths} lengths"
 
 

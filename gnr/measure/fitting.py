@@ -25,6 +25,7 @@ from gnr.measure.fit_request import FitRequest, name_of, read_classes
 from gnr.measure.fit_words import instance_texts, printable, warnings_of
 from gnr.measure.length_grid import Cells
 from gnr.measure.length_laws import describe, output_marginal, prompt_marginal, quantiles
+from gnr.measure.listed_lengths import lengths_csv
 from gnr.measure.log_blocks import (
     FEWEST_BLOCKS,
     RESAMPLES,
@@ -257,6 +258,7 @@ class _Fitting:
                 "prompt_quantiles": [quantiles(p, at) for p, _ in marginals],
                 "output_quantiles": [quantiles(o, at) for _, o in marginals],
             },
+            lengths_csv=lengths_csv(names, np.exp(cells.points), cells.requests, labels),
         )
 
     def _clusters(self, cells: Cells) -> tuple[Clusters, dict[int, float]]:

@@ -6,12 +6,15 @@ import os
 from pathlib import Path
 
 import jsonschema
+import numpy as np
 import pytest
 
 from gnr.cli.app import run
 from gnr.demand import read_demand
+from gnr.measure.listed_lengths import MOST_LISTED, lengths_csv
 from gnr.reading import load
 from gnr.schemas import read_schema
+from gnr.validation.per_gpu.lengths import read_law
 
 HEADER = "TIMESTAMP,ContextTokens,GeneratedTokens\n"
 GOOD = "".join(
@@ -238,8 +241,8 @@ def test_the_document_is_as_documented_and_the_files_can_be_used(
     jsonschema.validate(document, read_schema("fit"))
     names = {path.name for path in out.iterdir()}
     stem = "my-log-2023"
-    assert names == {f"{stem}.{end}" for end in
-                     ("fit.json", "fit.svg", "fit.png", "toml", "demand.csv")}  # fmt: skip
+    endings = ("fit.json", "fit.svg", "fit.png", "toml", "lengths.csv", "demand.csv")
+    assert names == {f"{stem}.{end}" for end in endings}
     instance = load(out / f"{stem}.toml")
     assert instance.model_dump(mode="json", by_alias=True) == document["instance"]
     assert document["log"]["sha256"] in instance.source
@@ -253,6 +256,26 @@ def test_the_document_is_as_documented_and_the_files_can_be_used(
     for each, other in zip(again.classes, instance.classes, strict=True):
         assert each.arrival_rate == pytest.approx(other.arrival_rate)
     assert run(["check", str(out / f"{stem}.toml")]) == 0
+    law = read_law(str(out / f"{stem}.lengths.csv"), instance)
+    for own, each in zip(law.listed, document["classes"], strict=True):
+        assert len(own) == each["requests"]
+        means = (each["prompt_tokens"]["value"], each["output_tokens"]["value"])
+        assert own.mean(axis=0) == pytest.approx(means)
+        for lengths, kind in zip(own.T, ("prompt_law", "output_law"), strict=True):
+            assert np.quantile(lengths, 0.9) <= each[kind]["quantiles"]["p95"] * 1.02
+            assert lengths.var() / lengths.mean() ** 2 == pytest.approx(
+                each[kind]["squared_cv"], abs=1e-3
+            )
+
+
+def test_the_lengths_of_many_requests_are_thinned_evenly() -> None:
+    lengths = np.array([[10.0, 1.0], [20.0, 2.0], [30.0, 3.0]])
+    text = lengths_csv(["a", "b"], lengths, np.array([90e3, 10e3, 2.0]), np.array([0, 0, 1]))
+    rows = text.splitlines()
+    assert rows[0] == "class,prompt_tokens,output_tokens"
+    assert rows.count("a,10,1") == 0.9 * MOST_LISTED
+    assert rows.count("a,20,2") == 0.1 * MOST_LISTED
+    assert rows[-2:] == ["b,30,3", "b,30,3"]
 
 
 def test_the_summary_tells_unit_span_and_where_prices_come_from(
