@@ -232,6 +232,8 @@ class FittedPlan(BaseModel):
 
     hardware_from: str
     """Instance whose GPU and prices were taken."""
+    hardware_title: str = ""
+    """Its title, which tells GPU and model of a shipped one."""
     capacity: Banded
     """Largest total rate with these shares that can be served in full, requests/s per GPU."""
     load: Banded

@@ -180,6 +180,8 @@ def plan_sentences(result: Fit) -> Iterator[str]:
         f"GPU and prices are those of {plan.hardware_from}{default}; patience {patience:g}/s is "
         "assumed, since a log does not tell."
     )
+    if plan.hardware_title:
+        yield f"{plan.hardware_from} is: {plan.hardware_title}."
     yield (
         f"One GPU serves {_figure(plan.capacity)} requests/s of this mix in full (prefill load "
         f"{plan.prefill_load:.3g}, decode load {plan.decode_load:.3g} in the instance)."

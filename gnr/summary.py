@@ -291,4 +291,7 @@ def _recommendation_parts(plan: Plan) -> list[Any]:
     if advice is None:
         return []
     policy = f"Policy to run: {advice.policy}, {CLEAR[advice.clear]}."
-    return [Text(" ".join([policy, *advice.why]))]
+    told = [Text(" ".join([policy, *advice.why]))]
+    if advice.expected.kept_on is None:
+        told.append(Text("It is named by its revenue; by promised latencies gnr size chooses."))
+    return told

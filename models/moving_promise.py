@@ -9,6 +9,7 @@ from gnr.errors import InputError, NoOptimumError, Problem
 from gnr.exact_lp import LinearProgram, Row, maximize
 from gnr.exact_rates import exact, exact_rates
 from gnr.instance import Instance, Sli
+from gnr.latency_promise import KINDS as PERCENTILES
 from gnr.models.conflict import find_conflict
 from gnr.models.exact_program import OBJECTIVES, exact_program
 from gnr.models.exact_promises import promise_row, row_name, with_promises
@@ -146,6 +147,8 @@ def moving_promise(instance: Instance, text: str, option: str = "--sli") -> Movi
         near = suggest(kind, list(INDICATORS))
         hint = f"did you mean {near!r}? " if near else ""
         known = "the indicators are " + ", ".join(INDICATORS)
+        if kind in PERCENTILES:
+            known += "; percentiles are promised in gnr size"
         message = f"there is no indicator {show(kind)}"
         raise InputError([Problem("frontier", f"{option} {text}", "", message, hint + known)])
     problems = list(_faults(instance, sli))

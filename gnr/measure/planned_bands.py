@@ -137,6 +137,7 @@ def plan_log(asked: FitRequest, base: Instance, log: Sampled) -> PlannedLog:
         by_class,
         FittedPlan(
             hardware_from=base.name,
+            hardware_title=base.title,
             capacity=band(capacity, "capacity"),
             load=band(here / capacity, "load"),
             gpus=None if total is None else total / here,

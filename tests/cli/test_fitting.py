@@ -287,6 +287,7 @@ def test_the_summary_tells_unit_span_and_where_prices_come_from(
     assert "arrival from time in ms" in shown
     assert "It spans 0.098 s" in shown
     assert "GPU and prices are those of azure-2023-conversation" in shown
+    assert "Llama-3-8B on A100" in shown
     assert run(["fit", log]) == 0
     assert "arrival from time in s (assumed)" in " ".join(capsys.readouterr().out.split())
 

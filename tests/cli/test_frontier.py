@@ -285,6 +285,7 @@ def test_a_frontier_that_the_solver_disputes_is_undecided(
         ((), "no promise is named"),
         (("--sli", "mean_tpott"), "did you mean 'mean_tpot'?"),
         (("--sli", ":"), "there is no indicator"),
+        (("--sli", "p99_ttft"), "percentiles are promised in gnr size"),
         (("--sli", "mean_tpot:decode-heavy"), "is about the whole cluster"),
         (("--sli", "mean_ttft:nobody"), "there is no class"),
         (("--sli", "proportional_share"), "is about one class"),

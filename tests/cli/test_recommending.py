@@ -44,6 +44,7 @@ def test_the_summary_names_the_policy_in_one_paragraph(capsys: pytest.CaptureFix
     shown = told(capsys, *TWO, "500")
     assert "Policy to run: price-index-" in shown
     assert "random instances of this kind (overload, most GPUs only decode) at 500 GPUs" in shown
+    assert "named by its revenue" in shown
     assert "Policy to run" not in told(capsys, "solve", "two-class")
 
 
