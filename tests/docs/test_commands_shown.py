@@ -44,7 +44,7 @@ def printed(capfd: pytest.CaptureFixture[str]) -> Capture:
     """Run a command and return what it prints: first what goes to stderr, then the rest."""
 
     def of(command: str) -> str:
-        words = shlex.split(command.replace("\\\n", " "))
+        words = shlex.split(command.replace("\\\n", " "), comments=True)
         capfd.readouterr()
         if words[0] == "gnr" and not set(words) & {"|", ">", "&&", "||", ";"}:
             run(words[1:])
