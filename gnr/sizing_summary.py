@@ -95,9 +95,14 @@ def _answer(found: Sizing) -> str:
 
 
 def _law(found: Sizing) -> str:
-    if found.lengths.endswith(".csv"):
+    if _listed(found):
         return f"the lengths of {Path(found.lengths).name}"
     return f"{found.lengths} lengths"
+
+
+def _listed(found: Sizing) -> bool:
+    """Return whether lengths were drawn from a file."""
+    return found.lengths.endswith(".csv")
 
 
 def _gpus(choice: SizedPolicy) -> str:
@@ -220,7 +225,7 @@ def _foot(found: Sizing) -> str:
                 f"such a one could promise {sign} {_amount(near.keepable, near.unit)} "
                 f"(--promise {near.name}={near.keepable:g}{'s' * (near.unit == 's')})."
             )
-    if any(each.nearest for each in found.policies):
+    if any(each.nearest for each in found.policies) and not _listed(found):
         lines.append(
             f"Tails depend on the law of the lengths, here {_law(found)}: with the measured ones "
             "(--lengths FILE) this may differ."
