@@ -13,8 +13,8 @@ from pages import ROOT
 
 pytestmark = pytest.mark.long
 
-WIDTHS = (360, 768, 1280)
-"""Of a phone, a tablet and a desk, in pixels."""
+WIDTHS = (360, 768, 1100, 1280)
+"""Of a phone, a tablet, half a screen and a desk, in pixels."""
 
 MEASURE = """
 <body><pre id="found"></pre><script>
