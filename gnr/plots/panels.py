@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+from matplotlib.ticker import MaxNLocator
 
 from gnr.plots.heat_map import draw_heat_map
 from gnr.plots.layout import wrap
@@ -31,6 +32,9 @@ LONGEST_CATEGORY, LONGEST_LABEL, LONGEST_TITLE = 1.2, 2.3, 3.4
 
 TICK = 8.5
 """Size of the numbers along an axis, points."""
+
+MOST_TICKS = 6
+"""Steps between the numbers below bars: more of them would run into each other."""
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
@@ -172,6 +176,7 @@ def _draw_bars(axes: Any, panel: Bars, theme: Theme) -> None:
     axes.set_yticks(range(len(names)), names)
     axes.invert_yaxis()
     axes.margins(x=0.16)
+    axes.xaxis.set_major_locator(MaxNLocator(MOST_TICKS))
 
 
 def _wrapped(axes: Any, name: str) -> str:

@@ -5,25 +5,36 @@ import math
 import numpy as np
 
 from gnr.arrays import Floats
-from gnr.reproduction import Bars, Quantity
+from gnr.reproduction import Bars, Quantity, Series
 from gnr.validation.studies.reproduction.base_runs import (
     PER_GPU,
     base,
     fluid_revenue,
+    gap_of,
     optimum_of,
     planned,
     single_parts,
     warnings_of,
 )
 from gnr.validation.studies.reproduction.effort import PAPER_SIZES, Effort
-from gnr.validation.studies.reproduction.outline import Measured
+from gnr.validation.studies.reproduction.outline import Measured, confidence
 from gnr.validation.studies.reproduction.parts import ClusterPart, ClusterRun
-from gnr.validation.studies.reproduction.quantities import exactly, mean_of, ratio_of, series_of
+from gnr.validation.studies.reproduction.quantities import (
+    Ends,
+    exactly,
+    mean_ends,
+    mean_of,
+    ratio_of,
+    series_of,
+    up_to_all,
+)
 
 BUNDLED, SEPARATE = "gate-and-route", "prioritize-and-route"
 """The policies that the paper makes for each charging."""
 
 QUEUES = {"prefill_queue": "for prefill", "decode_queue": "for a decode slot"}
+
+CHARGINGS = ("bundled", "separate")
 
 GPUS = max(PAPER_SIZES)
 
@@ -55,7 +66,9 @@ def measured(runs: dict[Key, ClusterRun], effort: Effort) -> Measured:
             100 * _waiting(separate, "decode_queue") / _all_waiting(separate),
             "%",
         ),
-        mean_of("separate_busy", "separate: busy decode slots", 100 * _busy(separate), "%"),
+        up_to_all(
+            mean_of("separate_busy", "separate: busy decode slots", 100 * _busy(separate), "%")
+        ),
         ratio_of(
             "backlog",
             "waiting for a decode slot, separate over bundled",
@@ -68,7 +81,7 @@ def measured(runs: dict[Key, ClusterRun], effort: Effort) -> Measured:
     panels = [
         _bars("Bundled", bundled),
         _bars("Separate", separate),
-        _revenue(bundled, separate),
+        _lost(bundled, separate),
     ]
     return Measured(quantities, panels, warnings_of(runs.values()))
 
@@ -79,7 +92,7 @@ def _fluid_losses() -> list[Quantity]:
         exactly(
             name,
             f"billed {billed}, the policy of the other charging: loss to its own, fluid limit",
-            100 * (1 - fluid_revenue(other, billed) / fluid_revenue(own, billed)),
+            _percent_short(fluid_revenue(other, billed), fluid_revenue(own, billed)),
             "%",
         )
         for name, billed, own, other in (
@@ -108,21 +121,28 @@ def _losses(bundled: ClusterRun, separate: ClusterRun) -> list[Quantity]:
     ]
 
 
-def _revenue(bundled: ClusterRun, separate: ClusterRun) -> Bars:
-    runs = {f"{BUNDLED} (P40)": bundled, f"{SEPARATE} (P42)": separate}
+def _lost(bundled: ClusterRun, separate: ClusterRun) -> Bars:
     return Bars(
-        title="Either plan under either charging",
-        y_label="% of the optimum",
-        categories=("billed bundled", "billed separate"),
-        series=tuple(
-            series_of(
-                label,
-                range(2),
-                [100 * run.earned(each) / optimum_of(each) for each in ("bundled", "separate")],
-            )
-            for label, run in runs.items()
-        ),
+        title="Either policy billed either way: what is lost",
+        y_label="lost, % of the optimum",
+        categories=tuple(f"{each}, {n}" for each in CHARGINGS for n in (f"{GPUS} GPUs", "limit")),
+        series=tuple(_loss_of(run) for run in (bundled, separate)),
     )
+
+
+def _percent_short(revenue: float, of: float) -> float:
+    """Return by how much a fluid revenue is short of another, %, to the digits that are sure."""
+    return round(100 * (1 - revenue / of), 4)
+
+
+def _loss_of(run: ClusterRun) -> Series:
+    """Return what a policy loses under both chargings, in the cluster and in the fluid limit."""
+    ends: list[Ends] = []
+    for each in CHARGINGS:
+        limit = _percent_short(fluid_revenue(run.policy, each), optimum_of(each))
+        ends += [mean_ends(100 * gap_of(run, each), confidence()), (limit, limit, limit)]
+    low, value, high = zip(*ends, strict=True)
+    return Series(label=run.policy, x=tuple(range(len(ends))), y=value, low=low, high=high)
 
 
 def _planned_share(name: str, policy: str, field: str) -> Quantity:

@@ -70,6 +70,11 @@ def mean_of(name: str, words: str, samples: ArrayLike, unit: str = "") -> Quanti
     return quantity(name, words, mean_ends(samples, confidence()), unit)
 
 
+def up_to_all(share: Quantity) -> Quantity:
+    """Return a share, %, whose interval does not reach beyond 100 %."""
+    return share.model_copy(update={"high": min(share.high, 100.0)})
+
+
 def ratio_of(name: str, words: str, above: ArrayLike, below: ArrayLike) -> Quantity:
     """Return the ratio of the means of two samples of positive mean.
 
