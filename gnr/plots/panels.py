@@ -21,6 +21,9 @@ from gnr.reproduction import Bars, HeatMap, Lines, Panel, Scatter, Series
 WIDTH, BODY = 4.2, 2.6
 """Of a panel with its labels, without title and legend, inches: small enough for a phone."""
 
+MARGIN = 0.1
+"""Between a title and the right edge, inches."""
+
 ROOM_FOR_TITLE, LEGEND_ROW = 0.28, 0.19
 """Heights of the title and of a row of the legend, inches."""
 
@@ -49,10 +52,18 @@ def draw_panel(panel: Panel, theme: Theme) -> Any:
     figure.set_layout_engine("constrained", h_pad=0.05, w_pad=0.05)
     figure.set_facecolor(theme.background)
     axes = _draw_one(figure, panel, theme)
-    if isinstance(panel, Lines):  # labels that must find room come last
-        figure.draw_without_rendering()
+    figure.draw_without_rendering()  # what must find room comes last
+    _set_title(axes, panel.title, theme, WIDTH * (1 - axes.get_position().x0) - MARGIN)
+    if isinstance(panel, Lines):
         place_legend(figure, axes, theme, label_references(axes, panel, theme))
     return figure
+
+
+def _set_title(axes: Any, title: str, theme: Theme, inches: float) -> None:
+    """Set the title above the axes in lines that end within the panel."""
+    text = axes.set_title(one_line(title), loc="left", fontsize=10.5, weight="bold",
+                          color=theme.ink, pad=8)  # fmt: skip
+    wrap(text, min(inches, LONGEST_TITLE))
 
 
 def height_of(panel: Panel) -> float:
@@ -66,9 +77,7 @@ def height_of(panel: Panel) -> float:
 def _draw_one(place: Any, panel: Panel, theme: Theme) -> Any:
     """Draw a panel into a figure or a part of one and return its axes."""
     axes = place.subplots()
-    title = axes.set_title(one_line(panel.title), loc="left", fontsize=10.5, weight="bold",
-                           color=theme.ink, pad=8)  # fmt: skip
-    wrap(title, LONGEST_TITLE)
+    _set_title(axes, panel.title, theme, LONGEST_TITLE)
     _dress(axes, theme)
     match panel:
         case Lines():

@@ -13,6 +13,7 @@ from gnr.plots.heat_map import edges
 from gnr.plots.panels import draw_panel
 from gnr.plots.save import svg_of
 from gnr.plots.themes import DARK, LIGHT, Theme
+from gnr.reproduction import Bars, Series
 
 THEMES = {"light": LIGHT, "dark": DARK}
 
@@ -127,3 +128,17 @@ def test_colours_can_be_read_and_stay_apart_for_the_colour_blind(theme: Theme) -
         shades = [lab(np.array(seen) @ linear(each)) for each in theme.colours]
         for first, second in itertools.combinations(shades, 2):
             assert np.linalg.norm(first - second) > 15
+
+
+def test_a_title_ends_within_the_panel_however_long_the_names_of_categories_are() -> None:
+    bars = Bars(
+        title="Either policy billed either way: what is lost",
+        y_label="lost",
+        categories=("a category of a long name", "another"),
+        series=(Series(label="s", x=(0.0, 1.0), y=(1.0, 2.0)),),
+    )
+    figure = draw_panel(bars, LIGHT)
+    figure.canvas.draw()
+    (axes,) = figure.axes
+    assert axes.get_tightbbox().x1 <= figure.bbox.x1
+    assert axes.get_title(loc="left").split() == bars.title.split()
