@@ -26,7 +26,7 @@ OPTION = "--promise"
 UNITS = {"ms": 1e-3, "s": 1.0, "%": 1e-2}
 """What may follow a number, and what it is worth."""
 
-LONGEST = {"tpot": 1.0, "ttft": 60.0}
+LONGEST_WITHOUT_UNIT = {"tpot": 1.0, "ttft": 60.0}
 """Times above which a bound without a unit is taken for one in ms, s."""
 
 
@@ -137,7 +137,7 @@ def _bound(text: str, number: str) -> float:
 
 def _refuse_doubtful_unit(text: str, kind: str, number: str) -> None:
     """Raise `InputError` where a time has no unit and is so long that ms may be meant."""
-    longest = LONGEST.get(kind.rpartition("_")[2], float("inf"))
+    longest = LONGEST_WITHOUT_UNIT.get(kind.rpartition("_")[2], float("inf"))
     if not number.endswith(tuple(UNITS)) and float(number) > longest:
         message = f"{text!r}: ms or s? A {kind} of {number} s would be long"
         raise InputError([_problem(message, f"write {number}ms or {number}s")])

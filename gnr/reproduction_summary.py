@@ -15,6 +15,7 @@ from gnr.reproduction_words import (
     caution_text,
     condition_text,
     counted,
+    counts_text,
     duration_text,
     name_of,
     verdict_text,
@@ -35,10 +36,9 @@ def summarize_reproduction(found: Reproduction) -> Any:
     """Return the verdicts, then every claim with its numbers, as a rich renderable."""
     claims = [claim for each in found.experiments for claim in each.claims]
     failing = len(with_finding(found, "not confirmed", "partly"))
-    numbers = ", ".join(f"{count} {finding}" for finding, count in counted(claims))
     heading = Text(
         f"The paper's evaluation, run again ({found.effort}, "
-        f"{duration_text(found.provenance.wall_time_s)}): {len(claims)} claims, {numbers}",
+        f"{duration_text(found.provenance.wall_time_s)}): {counts_text(claims)}",
         style="bold",
     )
     foot = Text(

@@ -4,7 +4,7 @@ import math
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
 
 from gnr.reproduction import (
@@ -116,6 +116,12 @@ def counted(claims: Iterable[Claim]) -> list[tuple[Finding, int]]:
     """Return how often each finding occurs, without those that do not."""
     numbers = Counter(each.finding for each in claims)
     return [(each, numbers[each]) for each in FINDINGS if numbers[each]]
+
+
+def counts_text(claims: Sequence[Claim]) -> str:
+    """Return how many claims there are, and with which findings."""
+    numbers = ", ".join(f"{count} {finding}" for finding, count in counted(claims))
+    return f"{len(claims)} claims, {numbers}"
 
 
 def with_finding(found: Reproduction, *findings: Finding) -> list[tuple[Experiment, Claim]]:

@@ -12,6 +12,7 @@ from rich.text import Text
 from gnr.latency_promise import PERCENTILES
 from gnr.sizing import KeptPromise, SizedPolicy, Sizing
 from gnr.summary_table import table
+from gnr.validation.per_gpu.layout import BINS_PER_OCTAVE
 
 MOST_CLASSES = 12
 """Classes shown; the rest is in the JSON."""
@@ -22,7 +23,7 @@ NOTHING = 1e-9
 LONGEST_LINE = 76
 """Signs in a line of a command: more would be folded where a shell does not expect it."""
 
-BIN = 1 / 32
+BIN = 1 / BINS_PER_OCTAVE
 """Largest relative width of the bins that percentiles are read off."""
 
 TOGETHER = "all do both"

@@ -42,15 +42,12 @@ def check_verdicts(document: Any) -> None:
             }
             told = {(c["direction"], c["quantity"]): c["bound"] for c in claim["conditions"]}
             assert told == bounds
-            parts = [
-                again_met(quantities[name], direction, bound)
-                for (direction, name), bound in bounds.items()
+            met = [
+                again_met(quantities[each["quantity"]], each["direction"], each["bound"])
+                for each in claim["conditions"]
             ]
-            assert [each["met"] for each in claim["conditions"]] == [
-                again_met(quantities[c["quantity"]], c["direction"], c["bound"])
-                for c in claim["conditions"]
-            ]
-            assert claim["finding"] == again_found(parts), claim["name"]
+            assert [each["met"] for each in claim["conditions"]] == met, claim["name"]
+            assert claim["finding"] == again_found(met), claim["name"]
             assert claim["limit"] == entry.get("limit")
             votes += standing.get(claim["finding"], ["undecided"])
         assert not entries

@@ -15,6 +15,7 @@ from gnr.reproduction_words import (
     caution_text,
     condition_text,
     counted,
+    counts_text,
     duration_text,
     name_of,
     verdict_text,
@@ -37,8 +38,7 @@ def lines_of(found: Reproduction) -> Iterator[str]:
     """Yield the lines of the page: when it was run, all verdicts, every claim."""
     origin = found.provenance
     claims = [claim for each in found.experiments for claim in each.claims]
-    numbers = ", ".join(f"{count} {finding}" for finding, count in counted(claims))
-    yield f"{len(claims)} claims: {numbers}."
+    yield f"{counts_text(claims)}."
     yield f"Run with version {origin.version} on {origin.machine}, Python"
     yield f"{origin.versions['python']}, in {duration_text(origin.wall_time_s)}."
     yield f"Intervals have a confidence of {found.confidence:.1%}: with at least"

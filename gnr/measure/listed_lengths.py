@@ -8,11 +8,10 @@ import numpy as np
 
 from gnr.arrays import Floats
 from gnr.measure.length_grid import Places
+from gnr.validation.per_gpu.lengths import COLUMNS
 
 MOST_LISTED = 5000
 """Rows of a class at most."""
-
-COLUMNS = ("class", "prompt_tokens", "output_tokens")
 
 
 def lengths_csv(names: Sequence[str], lengths: Floats, requests: Floats, labels: Places) -> str:

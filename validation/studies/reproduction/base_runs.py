@@ -52,7 +52,10 @@ def fluid_revenue(policy: str, accounting: str) -> float:
     """
     study = prepare(base(), policy, accounting, Setting())
     chain = study.cluster(study.plan(ENDLESS)).chain
-    state = fluid_fixed_point(chain).state.T / ENDLESS
+    found = fluid_fixed_point(chain)
+    if not found.reached:
+        raise RuntimeError(f"the fluid of {policy} did not come to rest in {found.elapsed:.0f} s")
+    state = found.state.T / ENDLESS
     rest = Point(
         prefill=state[Row.PREFILL],
         mixed_decode=state[Row.MIXED_DECODE],
@@ -81,6 +84,12 @@ def distances(run: ClusterRun, fields: Sequence[str]) -> Floats:
         yardsticks = np.where(targets > 0, targets, targets.sum())
         rows.append((run.held(field) - targets[:, None]) / yardsticks[:, None])
     return np.asarray(100 * np.concatenate(rows))
+
+
+def buffer_of(run: ClusterRun) -> Floats:
+    """Return who waits for a decode slot, % of those that decode; shape ``(replications,)``."""
+    decoding = (run.held("mixed_decode") + run.held("solo_decode")).sum(axis=0)
+    return np.asarray(100 * run.held("decode_queue").sum(axis=0) / decoding)
 
 
 def warnings_of(runs: Iterable[ClusterRun]) -> list[str]:

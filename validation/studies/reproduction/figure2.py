@@ -1,14 +1,15 @@
 """Figure 2: who waits where under bundled and under separate charging, and what either earns."""
 
-import math
-
 import numpy as np
 
 from gnr.arrays import Floats
 from gnr.reproduction import Bars, Quantity, Series
+from gnr.validation.policies import find_policy
+from gnr.validation.studies.optima import ACCOUNTINGS, planning_optimum
 from gnr.validation.studies.reproduction.base_runs import (
     PER_GPU,
     base,
+    buffer_of,
     fluid_revenue,
     gap_of,
     optimum_of,
@@ -34,8 +35,6 @@ BUNDLED, SEPARATE = "gate-and-route", "prioritize-and-route"
 
 QUEUES = {"prefill_queue": "for prefill", "decode_queue": "for a decode slot"}
 
-CHARGINGS = ("bundled", "separate")
-
 GPUS = max(PAPER_SIZES)
 
 Key = tuple[str, str, int]
@@ -56,14 +55,19 @@ def measured(runs: dict[Key, ClusterRun], effort: Effort) -> Measured:
         mean_of(
             "bundled_prefill_share",
             "bundled: of all who wait, for prefill",
-            100 * _waiting(bundled, "prefill_queue") / _all_waiting(bundled),
+            100 * _held(bundled, "prefill_queue") / _all_waiting(bundled),
             "%",
         ),
-        _buffer("bundled_buffer", "bundled", bundled),
+        mean_of(
+            "bundled_buffer",
+            "bundled: waiting for a decode slot, of the requests that decode",
+            buffer_of(bundled),
+            "%",
+        ),
         mean_of(
             "separate_decode_share",
             "separate: of all who wait, for a decode slot",
-            100 * _waiting(separate, "decode_queue") / _all_waiting(separate),
+            100 * _held(separate, "decode_queue") / _all_waiting(separate),
             "%",
         ),
         up_to_all(
@@ -72,8 +76,8 @@ def measured(runs: dict[Key, ClusterRun], effort: Effort) -> Measured:
         ratio_of(
             "backlog",
             "waiting for a decode slot, separate over bundled",
-            _waiting(separate, "decode_queue"),
-            _waiting(bundled, "decode_queue"),
+            _held(separate, "decode_queue"),
+            _held(bundled, "decode_queue"),
         ),
         *_fluid_losses(),
         *_losses(bundled, separate),
@@ -125,7 +129,7 @@ def _lost(bundled: ClusterRun, separate: ClusterRun) -> Bars:
     return Bars(
         title="Either policy billed either way: what is lost",
         y_label="lost, % of the optimum",
-        categories=tuple(f"{each}, {n}" for each in CHARGINGS for n in (f"{GPUS} GPUs", "limit")),
+        categories=tuple(f"{each}, {n}" for each in ACCOUNTINGS for n in (f"{GPUS} GPUs", "limit")),
         series=tuple(_loss_of(run) for run in (bundled, separate)),
     )
 
@@ -138,7 +142,7 @@ def _percent_short(revenue: float, of: float) -> float:
 def _loss_of(run: ClusterRun) -> Series:
     """Return what a policy loses under both chargings, in the cluster and in the fluid limit."""
     ends: list[Ends] = []
-    for each in CHARGINGS:
+    for each in ACCOUNTINGS:
         limit = _percent_short(fluid_revenue(run.policy, each), optimum_of(each))
         ends += [mean_ends(100 * gap_of(run, each), confidence()), (limit, limit, limit)]
     low, value, high = zip(*ends, strict=True)
@@ -151,36 +155,25 @@ def _planned_share(name: str, policy: str, field: str) -> Quantity:
     return exactly(name, f"plan of {policy}: of all who wait, {QUEUES[field]}", 100 * share, "%")
 
 
-def _waiting(run: ClusterRun, field: str) -> Floats:
+def _held(run: ClusterRun, field: str) -> Floats:
     return np.asarray(run.held(field).sum(axis=0))
 
 
 def _all_waiting(run: ClusterRun) -> Floats:
-    return _waiting(run, "prefill_queue") + _waiting(run, "decode_queue")
-
-
-def _decoding(run: ClusterRun) -> Floats:
-    return _waiting(run, "mixed_decode") + _waiting(run, "solo_decode")
-
-
-def _buffer(name: str, label: str, run: ClusterRun) -> Quantity:
-    words = f"{label}: waiting for a decode slot, of the requests that decode"
-    return mean_of(name, words, 100 * _waiting(run, "decode_queue") / _decoding(run), "%")
+    return _held(run, "prefill_queue") + _held(run, "decode_queue")
 
 
 def _busy(run: ClusterRun) -> Floats:
     """Return the share of the decode slots of the policy's partition that are busy."""
-    mixed = math.ceil(run.gpus * sum(each.prefill for each in planned(run.policy)) - 1e-9)
-    return np.asarray(_decoding(run) / (base().gpu.batch_slots - mixed / run.gpus))
+    plan = planning_optimum(base(), find_policy(run.policy)).plan(run.gpus)
+    slots = (plan.mixed_decode_slots + plan.solo_decode_slots) / run.gpus
+    return np.asarray((_held(run, "mixed_decode") + _held(run, "solo_decode")) / slots)
 
 
 def _bars(label: str, run: ClusterRun) -> Bars:
     lines = [
         series_of(words, range(len(base().classes)), run.held(field))
-        for words, field in (
-            ("for prefill", "prefill_queue"),
-            ("for a decode slot", "decode_queue"),
-        )
+        for field, words in QUEUES.items()
     ]
     return Bars(
         title=f"{label} charging: who waits",

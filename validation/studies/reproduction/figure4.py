@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from gnr.arrays import Floats
 from gnr.reproduction import Lines, Reference
 from gnr.validation.studies.reproduction.base_runs import (
     PER_GPU,
     POOLED,
     base,
+    buffer_of,
     distances,
     gap_of,
     optimum_of,
@@ -96,25 +96,19 @@ def measured(runs: dict[Key, ClusterRun], effort: Effort) -> Measured:
         mean_of(
             "buffer_500",
             "waiting for a decode slot, of the requests that decode, 500 GPUs",
-            _buffer(at_most),
+            buffer_of(at_most),
             "%",
         ),
         limit_of(
             "buffer_limit",
             "waiting for a decode slot, of the requests that decode, where it goes with n, pooled",
             list(pooled),
-            [_buffer(each) for each in pooled.values()],
+            [buffer_of(each) for each in pooled.values()],
             "%",
         ),
     ]
     panels = [_revenue(single, pooled), _gaps(single, pooled), _queues(single)]
     return Measured(quantities, panels, warnings_of(runs.values()))
-
-
-def _buffer(run: ClusterRun) -> Floats:
-    """Return who waits for a decode slot, % of those that decode; shape ``(runs,)``."""
-    decoding = (run.held("mixed_decode") + run.held("solo_decode")).sum(axis=0)
-    return np.asarray(100 * run.held("decode_queue").sum(axis=0) / decoding)
 
 
 def _revenue(single: dict[int, ClusterRun], pooled: dict[int, ClusterRun]) -> Lines:
